@@ -1,0 +1,128 @@
+/** `account`, `post`, `follow`. */
+
+import { text as readAll } from "node:stream/consumers";
+import type { Command } from "commander";
+import { createAccount } from "../../features/account/create.ts";
+import { accountNamed, setPreferences } from "../../features/account/find.ts";
+import { followActor } from "../../features/follow/follow.ts";
+import { writePost } from "../../features/post/write.ts";
+import { findPayee } from "../../features/thing/find.ts";
+import { Refusal } from "../../store/refusal.ts";
+import type { Run } from "./terminal.ts";
+
+export function accountCommands(program: Command, run: Run): void {
+  const account = program.command("account").description("people of this instance");
+
+  account
+    .command("create")
+    .argument("<name>", "letters a-z, digits and _")
+    .requiredOption("--email <address>", "where mail reaches them")
+    .option(
+      "--password <password>",
+      "8 characters or more; others on this machine may see it, so prefer --password-stdin",
+    )
+    .option("--password-stdin", "read the password from standard input")
+    .option("--admin", "may administer the instance")
+    .description("make an account")
+    .action(
+      (
+        name: string,
+        options: { email: string; password?: string; passwordStdin?: true; admin?: true },
+      ) =>
+        run(async ({ database, clock }) => {
+          const password = options.passwordStdin
+            ? (await readAll(process.stdin)).replace(/\r?\n$/, "")
+            : options.password;
+          const role = options.admin ? "admin" : "user";
+          const made = await createAccount(database, {
+            name,
+            email: options.email,
+            password,
+            role,
+            at: clock.now(),
+          });
+          const uri = `${database.settings.origin}/users/${made.name}`;
+          return {
+            json: { account: made.name, id: String(made.id), uri, role, email: made.email },
+            text: `${made.name} has an account: ${uri}${password === undefined ? " (no password yet, so nobody can sign in to it)" : ""}`,
+          };
+        }),
+    );
+
+  account
+    .command("set")
+    .argument("<name>")
+    .option(
+      "--mode <mode>",
+      "all: every favourite is a flattr; explicit: only what is flattred on purpose",
+    )
+    .option("--private", "flattrs are told to nobody unless a click says otherwise")
+    .option("--public", "flattrs are public unless a click says otherwise")
+    .description("change what somebody chose")
+    .action(
+      (
+        name: string,
+        {
+          mode,
+          private: isPrivate,
+          public: isPublic,
+        }: { mode?: string; private?: true; public?: true },
+      ) =>
+        run(async ({ database }) => {
+          if (mode !== undefined && mode !== "all" && mode !== "explicit")
+            throw new Refusal("account_invalid", { what: "mode", rule: "it is all or explicit" });
+          if (isPrivate && isPublic)
+            throw new Refusal("account_invalid", {
+              what: "visibility",
+              rule: "it is either private or public",
+            });
+          const found = await accountNamed(database.drizzle, name);
+          const changed = await setPreferences(database, found.id, {
+            ...(mode === undefined ? {} : { flattrMode: mode }),
+            ...(isPrivate || isPublic ? { flattrsPrivate: isPrivate === true } : {}),
+          });
+          return {
+            json: {
+              account: changed.name,
+              mode: changed.flattrMode,
+              private: changed.flattrsPrivate,
+            },
+            text: `${changed.name}: mode ${changed.flattrMode}, flattrs ${changed.flattrsPrivate ? "private" : "public"}`,
+          };
+        }),
+    );
+
+  program
+    .command("post")
+    .argument("<name>")
+    .argument("<text>")
+    .description("publish a post as if NAME had written it")
+    .action((name: string, text: string) =>
+      run(async ({ database, clock }) => {
+        const author = await accountNamed(database.drizzle, name);
+        const post = await writePost(database, { author, text, at: clock.now() });
+        return {
+          json: { account: author.name, id: String(post.id), uri: post.uri },
+          text: post.uri,
+        };
+      }),
+    );
+
+  program
+    .command("follow")
+    .argument("<name>")
+    .argument("<who>", "a handle or an address")
+    .description("follow somebody as if NAME had done it")
+    .action((name: string, who: string) =>
+      run(async ({ database, clock }) => {
+        const follower = await accountNamed(database.drizzle, name);
+        const uri = await findPayee(database, who);
+        if (uri === undefined) throw new Refusal("payee_unknown", { payee: who });
+        await followActor(database, { follower, uri, at: clock.now() });
+        return {
+          json: { account: follower.name, follows: uri },
+          text: `${follower.name} follows ${uri}`,
+        };
+      }),
+    );
+}

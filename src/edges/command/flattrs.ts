@@ -1,0 +1,171 @@
+/** `flattr`, `unflattr`, `subscribe`, `unsubscribe`, `thing`. */
+
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { accountNamed } from "../../features/account/find.ts";
+import { giveFlattr } from "../../features/flattr/give.ts";
+import { pauseSubscription, subscribe, unsubscribe } from "../../features/flattr/subscribe.ts";
+import { takeBackFlattr } from "../../features/flattr/take-back.ts";
+import { thingOfDocument } from "../../features/thing/document.ts";
+import { findThing } from "../../features/thing/find.ts";
+import { type NewThing, rememberThing } from "../../features/thing/thing.ts";
+import type { Payee } from "../../rules/split.ts";
+import { Refusal } from "../../store/refusal.ts";
+import { type House, type Run, wholeNumber } from "./terminal.ts";
+
+export function flattrCommands(program: Command, run: Run): void {
+  const which = async ({ database, clock }: House, name: string, text: string) => {
+    const at = clock.now();
+    const { id, name: account } = await accountNamed(database.drizzle, name);
+    return { account, patron: id, thing: await findThing(database, text, at), at };
+  };
+
+  program
+    .command("flattr")
+    .argument("<name>")
+    .argument("<what>", "an address or a handle")
+    .option("--private", "tell nobody")
+    .option("--public", "tell, even if NAME's flattrs are private by choice")
+    .description("flattr something as if NAME had clicked")
+    .action((name: string, what: string, options: { private?: true; public?: true }) =>
+      run(async (house) => {
+        const { account, ...gift } = await which(house, name, what);
+        const visibility = options.private ? true : options.public ? false : undefined;
+        const { flattr, period, again } = await giveFlattr(house.database, {
+          ...gift,
+          source: "click",
+          private: visibility,
+        });
+        return {
+          json: { account, thing: what, flattr: String(flattr), period, again },
+          text: again
+            ? `${account} had flattred this in ${period} already`
+            : `${account} flattred ${what} in ${period}`,
+        };
+      }),
+    );
+
+  program
+    .command("unflattr")
+    .argument("<name>")
+    .argument("<what>", "an address or a handle")
+    .description("take a flattr of the running month back")
+    .action((name: string, what: string) =>
+      run(async (house) => {
+        const { account, ...click } = await which(house, name, what);
+        const flattr = await takeBackFlattr(house.database, click);
+        return {
+          json: { account, thing: what, flattr: String(flattr), taken: true },
+          text: `${account} took it back`,
+        };
+      }),
+    );
+
+  program
+    .command("subscribe")
+    .argument("<name>")
+    .argument("<what>", "an address or a handle")
+    .option("--months <n>", "how many months; without it until it is ended", wholeNumber)
+    .option("--pause", "make no flattrs until it is subscribed again")
+    .description("flattr something at the opening of every month from the next one on")
+    .action((name: string, what: string, { months, pause }: { months?: number; pause?: true }) =>
+      run(async (house) => {
+        const { account, ...wish } = await which(house, name, what);
+        const made = pause
+          ? await pauseSubscription(house.database, wish)
+          : await subscribe(house.database, { ...wish, months: months ?? null });
+        const length =
+          made.monthsLeft === null ? "until it is ended" : `for ${made.monthsLeft} months`;
+        return {
+          json: {
+            account,
+            thing: what,
+            subscription: String(made.id),
+            monthsLeft: made.monthsLeft,
+            paused: made.pausedAt !== null,
+          },
+          text: pause
+            ? `${account}'s subscription rests`
+            : `${account} flattrs ${what} every month, ${length}`,
+        };
+      }),
+    );
+
+  program
+    .command("unsubscribe")
+    .argument("<name>")
+    .argument("<what>", "an address or a handle")
+    .description("end a subscription; the flattr of the running month stays")
+    .action((name: string, what: string) =>
+      run(async (house) => {
+        const { account, ...wish } = await which(house, name, what);
+        const ended = await unsubscribe(house.database, wish);
+        return {
+          json: { account, thing: what, subscription: String(ended.id), ended: true },
+          text: `${account} no longer subscribes to ${what}`,
+        };
+      }),
+    );
+
+  thingCommands(program, run);
+}
+
+function thingCommands(program: Command, run: Run): void {
+  const thing = program.command("thing").description("what can be flattred");
+  const remember = ({ database, clock }: House, found: NewThing) =>
+    database.drizzle.transaction(async (tx) => {
+      const id = await rememberThing(tx, database.settings.currency, found, clock.now());
+      const payees = found.payees.map(({ payee }) => payee);
+      return {
+        json: { thing: found.uri, id: String(id), kind: found.kind, payees },
+        text: `${found.uri} (${found.kind}) pays ${payees.join(", ")}`,
+      };
+    });
+
+  thing
+    .command("learn")
+    .argument("<file>", "an ActivityStreams document, as JSON")
+    .option("--from <address>", "where it came from; its own id without this")
+    .description(
+      "remember a post or an actor of another server, with the authors that its document names",
+    )
+    .action((file: string, { from }: { from?: string }) =>
+      run(async (house) => {
+        const document = await readDocument(file);
+        const id =
+          typeof document === "object" && document !== null && "id" in document
+            ? String(document.id)
+            : "";
+        return remember(house, thingOfDocument(document, from ?? id));
+      }),
+    );
+
+  thing
+    .command("add")
+    .argument("<address>")
+    .requiredOption(
+      "--author <actor...>",
+      "who is paid: the address of an actor, with =WEIGHT for unequal parts",
+    )
+    .description("remember a page, naming its authors by hand")
+    .action((address: string, { author }: { author: string[] }) =>
+      run((house) =>
+        remember(house, { uri: address, kind: "Page", payees: author.map(payeeArgument) }),
+      ),
+    );
+}
+
+async function readDocument(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, "utf8")) as unknown;
+  } catch (cause) {
+    throw new Refusal("document_invalid", {
+      rule: `${file} must be a file with JSON (${cause instanceof Error ? cause.message : ""})`,
+    });
+  }
+}
+
+function payeeArgument(text: string): Payee {
+  const match = /^(.*?)(?:=(\d{1,9}))?$/.exec(text)!;
+  return { payee: match[1]!, weight: match[2] === undefined ? 1 : Number(match[2]) };
+}

@@ -1,0 +1,122 @@
+/** Pages, health, and the keys that receipts are checked with. */
+
+import { Hono } from "hono";
+import { html } from "hono/html";
+import { secureHeaders } from "hono/secure-headers";
+import type { JWK } from "jose";
+import type { Database } from "../../store/database.ts";
+import { fill, LANGUAGES, preferredLanguage } from "./words.ts";
+import { STYLE } from "./style.ts";
+
+export interface WebParts {
+  readonly database: Database;
+  /** How many migrations this program knows. */
+  readonly migrations: number;
+  readonly isDraining: () => boolean;
+  readonly publicKeys: () => Promise<{ keys: JWK[] }>;
+}
+
+/** How long the database may take to answer before this node calls itself not ready. */
+const READY_MS_MAX = 1000;
+
+export const pageRoutes = ({ database, migrations, isDraining, publicKeys }: WebParts) =>
+  new Hono()
+    .use(
+      secureHeaders({
+        strictTransportSecurity: database.settings.origin.startsWith("https:")
+          ? "max-age=31536000"
+          : false,
+        contentSecurityPolicy: {
+          defaultSrc: ["'none'"],
+          styleSrc: ["'self'"],
+          imgSrc: ["'self'"],
+          formAction: ["'self'"],
+          frameAncestors: ["'none'"],
+          baseUri: ["'none'"],
+        },
+      }),
+    )
+    .get("/", (c) => {
+      const language = preferredLanguage(c.req.header("accept-language"));
+      c.header("vary", "accept-language");
+      c.header("content-language", language);
+      return c.html(frontPage(database, language));
+    })
+    .get("/style.css", (c) =>
+      c.body(STYLE, 200, {
+        "content-type": "text/css; charset=utf-8",
+        "cache-control": "public, max-age=3600",
+      }),
+    )
+    .get("/healthz", (c) => c.json({ status: "ok" }))
+    .get("/readyz", async (c) => {
+      const why = isDraining() ? "draining" : await databaseTrouble(database, migrations);
+      return why === undefined
+        ? c.json({ status: "ok" })
+        : c.json({ error: "not_ready", error_description: why }, 503);
+    })
+    .get("/.well-known/jwks.json", async (c) =>
+      c.json(await publicKeys(), 200, {
+        "cache-control": "public, max-age=300",
+        "access-control-allow-origin": "*",
+      }),
+    )
+    .notFound((c) =>
+      c.json({ error: "not_found", error_description: "There is nothing at this address." }, 404),
+    )
+    .onError((_error, c) =>
+      c.json(
+        {
+          error: "unavailable",
+          error_description: "That did not work just now. Please try again.",
+        },
+        503,
+      ),
+    );
+
+function frontPage({ settings }: Database, language: keyof typeof LANGUAGES) {
+  const words = LANGUAGES[language];
+  const percent = (settings.feeBasisPoints / 100).toLocaleString(language, {
+    maximumFractionDigits: 2,
+  });
+  return html`<!doctype html>
+    <html lang="${language}">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${words.title} - ${new URL(settings.origin).host}</title>
+        <link rel="stylesheet" href="/style.css" />
+      </head>
+      <body>
+        <main>
+          <h1>${words.title}</h1>
+          <p class="host">${new URL(settings.origin).host}</p>
+          <p class="lead">${words.lead}</p>
+          <h2>${words.exampleTitle}</h2>
+          <p>${words.example}</p>
+          <h2>${words.creatorsTitle}</h2>
+          <p>${fill(words.creators, { months: String(settings.unclaimedMonths) })}</p>
+          <h2>${words.feeTitle}</h2>
+          <p>${settings.feeBasisPoints === 0 ? words.feeNone : fill(words.fee, { percent })}</p>
+          <h2>${words.custodyTitle}</h2>
+          <p>${words.custody}</p>
+        </main>
+        <footer><p>${words.source}</p></footer>
+      </body>
+    </html>`;
+}
+
+/** Why the database cannot be used now, or undefined when it can. */
+async function databaseTrouble({ sql }: Database, migrations: number): Promise<string | undefined> {
+  const late = new Promise<string>((resolve) =>
+    setTimeout(resolve, READY_MS_MAX, "the database does not answer").unref(),
+  );
+  const asked = sql<
+    [{ count: number }]
+  >`SELECT count(*)::int AS count FROM drizzle.__drizzle_migrations`.then(
+    ([{ count }]) => (count < migrations ? "the database is not migrated yet" : undefined),
+    () => "the database cannot be reached",
+  );
+  return Promise.race([asked, late]);
+}

@@ -1,0 +1,43 @@
+/** Actors: everybody with a URI, of this instance and of any other. */
+
+import { eq, inArray, sql } from "drizzle-orm";
+import type { Tx } from "../../store/database.ts";
+import { sqlTime, type Temporal } from "../../store/time.ts";
+import { actor } from "./schema.ts";
+
+export type ActorId = bigint;
+
+/** The rows of these actors, made where they are missing. */
+export async function ensureActors(
+  tx: Tx,
+  known: readonly { uri: string; name?: string }[],
+  at: Temporal.Instant,
+): Promise<Map<string, ActorId>> {
+  const rows = known.map(({ uri, name }) => ({ uri, host: new URL(uri).host, name: name ?? null }));
+  await tx.execute(sql`
+    INSERT INTO actor (id, uri, host, name, found_at)
+    SELECT new_id(${sqlTime(at)}), uri, host, name, ${sqlTime(at)}
+      FROM (SELECT DISTINCT ON (uri) uri, host, name
+              FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS wanted(uri text COLLATE "C", host text, name text)
+             ORDER BY uri) AS wanted
+    ON CONFLICT (uri) DO UPDATE SET name = COALESCE(excluded.name, actor.name)`);
+  const found = await tx
+    .select({ id: actor.id, uri: actor.uri })
+    .from(actor)
+    .where(
+      inArray(
+        actor.uri,
+        rows.map(({ uri }) => uri),
+      ),
+    );
+  return new Map(found.map(({ id, uri }) => [uri, id]));
+}
+
+/** The actor with this URI, if it is known. */
+export async function findActor(
+  tx: Pick<Tx, "select">,
+  uri: string,
+): Promise<typeof actor.$inferSelect | undefined> {
+  const [found] = await tx.select().from(actor).where(eq(actor.uri, uri));
+  return found;
+}

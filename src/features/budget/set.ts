@@ -1,0 +1,35 @@
+/** The monthly budget (R1). */
+
+import { minorDigits, type Micro, PERSONAL_AMOUNT_MAX } from "../../rules/amount.ts";
+import type { Period } from "../../rules/period.ts";
+import type { Database } from "../../store/database.ts";
+import { Refusal } from "../../store/refusal.ts";
+import type { Temporal } from "../../store/time.ts";
+import type { AccountId } from "../account/create.ts";
+import { change } from "../settlement/change.ts";
+import { budget } from "./schema.ts";
+
+/** True for an amount that real payments can have. */
+export function isWholeMinor(amount: Micro, currency: string): boolean {
+  return amount % 10n ** BigInt(6 - minorDigits(currency)) === 0n;
+}
+
+/**
+ * Sets the monthly budget; the last one set before a month ends counts for the whole of it. 0 is a pause.
+ *
+ * @returns the month for which it counts first
+ * @throws Refusal "budget_too_low" below the minimum, "budget_invalid" when it is not whole minor units
+ */
+export async function setBudget(
+  database: Database,
+  { patron, amount, at }: { patron: AccountId; amount: Micro; at: Temporal.Instant },
+): Promise<Period> {
+  const { currency, minimumBudget } = database.settings;
+  if (amount < 0n || amount > PERSONAL_AMOUNT_MAX || !isWholeMinor(amount, currency))
+    throw new Refusal("budget_invalid");
+  if (amount !== 0n && amount < minimumBudget) throw new Refusal("budget_too_low");
+  return change(database, at, async (tx, period) => {
+    await tx.insert(budget).values({ patron, since: at, amount });
+    return period;
+  });
+}

@@ -1,0 +1,93 @@
+import { sql } from "drizzle-orm";
+import {
+  boolean,
+  check,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  unique,
+  uniqueIndex,
+} from "drizzle-orm/pg-core";
+import { exactText, id, instant, period } from "../../store/columns.ts";
+import { account } from "../account/schema.ts";
+import { thing } from "../thing/schema.ts";
+
+/**
+ * One patron liked one thing in one month. Cut into months; a row can be made and taken back while its month is
+ * open and never afterwards (trigger `flattr_open`). No foreign keys: they would lock a row per click.
+ */
+export const flattr = pgTable(
+  "flattr",
+  {
+    period: period("period").notNull(),
+    id: id("id").notNull(),
+    patron: id("patron").notNull(),
+    thing: id("thing").notNull(),
+    /** Who gets the share, fixed at the click. */
+    split: id("split").notNull(),
+    source: text("source", { enum: ["click", "favourite", "subscription"] }).notNull(),
+    private: boolean("private").notNull(),
+    at: instant("at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.period, table.id] }),
+    unique("flattr_once").on(table.period, table.patron, table.thing),
+    index("flattr_thing").on(table.thing),
+    check("flattr_source", sql`${table.source} IN ('click', 'favourite', 'subscription')`),
+  ],
+);
+
+/** A flattr that repeats itself at each opening of a month. */
+export const subscription = pgTable(
+  "subscription",
+  {
+    id: id("id").primaryKey(),
+    patron: id("patron")
+      .notNull()
+      .references(() => account.id),
+    thing: id("thing")
+      .notNull()
+      .references(() => thing.id),
+    since: instant("since").notNull(),
+    /** Openings still to come; null: without end. */
+    monthsLeft: integer("months_left"),
+    pausedAt: instant("paused_at"),
+    endedAt: instant("ended_at"),
+  },
+  (table) => [
+    uniqueIndex("subscription_once")
+      .on(table.patron, table.thing)
+      .where(sql`${table.endedAt} IS NULL`),
+    check("subscription_months", sql`${table.monthsLeft} IS NULL OR ${table.monthsLeft} >= 0`),
+  ],
+);
+
+/**
+ * What must leave the house: written in the transaction of what it tells, taken by a worker that delivers. One row
+ * for each activity and remote actor that is told.
+ */
+export const delivery = pgTable(
+  "delivery",
+  {
+    id: id("id").primaryKey(),
+    activity: text("activity", { enum: ["Like", "Undo"] }).notNull(),
+    /** The flattr that the Like announces; for an Undo the one that is gone. */
+    flattr: id("flattr").notNull(),
+    patron: id("patron").notNull(),
+    thing: id("thing").notNull(),
+    period: period("period").notNull(),
+    payee: id("payee").notNull(),
+    /** When the Like was made, for its `published`. */
+    at: instant("at").notNull(),
+    attempts: integer("attempts").notNull().default(0),
+    dueAt: instant("due_at").notNull(),
+    lastError: exactText("last_error"),
+  },
+  (table) => [
+    index("delivery_due").on(table.dueAt),
+    index("delivery_flattr").on(table.flattr),
+    check("delivery_activity", sql`${table.activity} IN ('Like', 'Undo')`),
+  ],
+);

@@ -1,0 +1,45 @@
+/** Taking a click back, as long as its month is open (P7). */
+
+import { periodAfter, periodNumber, periodOf } from "../../rules/period.ts";
+import { type Database, retrying } from "../../store/database.ts";
+import { Refusal } from "../../store/refusal.ts";
+import { sqlTime, type Temporal } from "../../store/time.ts";
+import type { AccountId } from "../account/create.ts";
+import { inOpenMonth } from "../settlement/change.ts";
+import type { ThingId } from "../thing/thing.ts";
+import type { FlattrId } from "./give.ts";
+
+/**
+ * Takes a flattr of the running month back, as if it had never been made. What was told elsewhere is withdrawn; what
+ * was not told yet never will be.
+ *
+ * @throws Refusal "period_closed" when it was made in a month that is over, "not_found" when there is none
+ */
+export async function takeBackFlattr(
+  database: Database,
+  { patron, thing, at }: { patron: AccountId; thing: ThingId; at: Temporal.Instant },
+): Promise<FlattrId> {
+  const { sql } = database;
+  const period = periodOf(at);
+  const month = periodNumber(period);
+  const now = sqlTime(at);
+  const [row] = await inOpenMonth(database, at, () =>
+    retrying(
+      () => sql<[{ taken: bigint | null; earlier: boolean }]>`
+        WITH gone AS (DELETE FROM flattr WHERE period = ${month} AND patron = ${patron} AND thing = ${thing} RETURNING id),
+        told AS (SELECT d.id, d.payee, d.attempts FROM delivery d JOIN gone ON d.flattr = gone.id WHERE d.activity = 'Like' FOR UPDATE OF d),
+        unsaid AS (DELETE FROM delivery d USING told WHERE d.id = told.id),
+        undone AS (
+          INSERT INTO delivery (id, activity, flattr, patron, thing, period, payee, at, due_at)
+          SELECT new_id(${now}), 'Undo', gone.id, ${patron}, ${thing}, ${month}, told.payee, ${now}, ${now}
+            FROM gone, told WHERE told.attempts > 0)
+        SELECT (SELECT id FROM gone) AS taken,
+               EXISTS (SELECT FROM flattr WHERE patron = ${patron} AND thing = ${thing} AND period < ${month}
+                          AND period >= ${periodNumber(periodAfter(period, -1))}) AS earlier`,
+    ),
+  );
+  if (row.taken !== null) return row.taken;
+  throw row.earlier
+    ? new Refusal("period_closed", { period: periodAfter(period, -1) })
+    : new Refusal("not_found");
+}

@@ -1,0 +1,212 @@
+/** Puts one running instance together, from the core to the rim: the only wiring. */
+
+import { randomUUID } from "node:crypto";
+import type postgres from "postgres";
+import { type Config, ConfigError, trialOrigin } from "./config.ts";
+import { serveHttp, type Listening } from "./edges/web/serve.ts";
+import { pageRoutes } from "./edges/web/routes.ts";
+import { makeReceipts, receiptsDue } from "./features/settlement/receipt.ts";
+import { tick } from "./features/settlement/tick.ts";
+import { turnMonths } from "./features/settlement/turn.ts";
+import { addressOf, type Database, openClients, urlOf } from "./store/database.ts";
+import { type Embedded, openEmbedded } from "./store/embedded.ts";
+import { handle, startJobs } from "./store/jobs.ts";
+import { openMasterKey, type Vault } from "./store/keys.ts";
+import { appliedMigrations, knownMigrations, migrate } from "./store/migrate.ts";
+import { ensureSigningKey, openSigner, publicKeys, type Signer } from "./store/signing.ts";
+import { type Clock, machineClock } from "./store/time.ts";
+import connect from "postgres";
+
+export interface Instance {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly signer: Signer;
+  /** Where the database is, for programs that take a URL. */
+  readonly databaseUrl: string;
+  /** Starts answering HTTP. */
+  serve(): Promise<Listening>;
+  /** Starts doing jobs, and what is due by the clock. */
+  work(): Promise<void>;
+  /** Finishes what runs, then lets the database go. */
+  close(): Promise<void>;
+}
+
+/** How often the embedded server is looked after. */
+const REVIVE_MS = 500;
+
+/**
+ * Opens an instance: the database, migrated, and the keys.
+ *
+ * @throws ConfigError when a setting contradicts what the database remembers; Error with a sentence when the database
+ *   or the master key cannot be used
+ */
+export async function openInstance(config: Config): Promise<Instance> {
+  const clock = machineClock(config.clockOffset);
+  const embedded =
+    config.databaseUrl === undefined ? await openEmbedded(config.dataFolder) : undefined;
+  const url = config.databaseUrl ?? urlOf(embedded!.address);
+  try {
+    const { origin, vault } = await bringUpToDate(url, config, clock);
+    const clients = openClients(url);
+    const { currency, minimumBudget, feeBasisPoints, unclaimedMonths } = config;
+    const database: Database = {
+      ...clients,
+      settings: { origin, currency, minimumBudget, feeBasisPoints, unclaimedMonths },
+    };
+    try {
+      const signer = await openSigner(database.drizzle, vault);
+      return runInstance({
+        config,
+        clock,
+        database,
+        signer,
+        url,
+        embedded,
+        endClients: clients.end,
+      });
+    } catch (error) {
+      await clients.end();
+      throw error;
+    }
+  } catch (error) {
+    await embedded?.release();
+    throw error;
+  }
+}
+
+interface Opened {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly signer: Signer;
+  readonly url: string;
+  readonly embedded: Embedded | undefined;
+  readonly endClients: () => Promise<void>;
+}
+
+function runInstance({
+  config,
+  clock,
+  database,
+  signer,
+  url,
+  embedded,
+  endClients,
+}: Opened): Instance {
+  const state = { draining: false };
+  const closing: (() => Promise<void>)[] = [];
+  const keepEmbedded = () => {
+    if (embedded === undefined || closing.some((step) => step.name === "stopReviving")) return;
+    const timer = setInterval(() => void embedded.revive().catch(() => {}), REVIVE_MS);
+    closing.push(async function stopReviving() {
+      clearInterval(timer);
+    });
+  };
+  return {
+    config,
+    clock,
+    database,
+    signer,
+    databaseUrl: url,
+    async serve() {
+      keepEmbedded();
+      await turnMonths(database, clock.now());
+      const routes = pageRoutes({
+        database,
+        migrations: await knownMigrations(config.migrationsFolder),
+        isDraining: () => state.draining,
+        publicKeys: () => publicKeys(database.drizzle),
+      });
+      const listening = await serveHttp(routes.fetch, config);
+      closing.unshift(() => listening.close());
+      return listening;
+    },
+    async work() {
+      keepEmbedded();
+      await turnMonths(database, clock.now());
+      const jobs = startJobs(
+        url,
+        [
+          handle(receiptsDue, ({ period, kind, account }) =>
+            makeReceipts(database, signer, {
+              period,
+              kind,
+              only: account === undefined ? undefined : BigInt(account),
+              at: clock.now(),
+            }),
+          ),
+        ],
+        [{ name: "tick", crontab: "* * * * *", run: () => tick(database, clock.now()) }],
+      );
+      closing.unshift(() => jobs.stop());
+    },
+    async close() {
+      state.draining = true;
+      for (const step of closing) await step();
+      await endClients();
+      await embedded?.release();
+    },
+  };
+}
+
+/** Migrates when needed, and opens the master key. */
+async function bringUpToDate(
+  url: string,
+  config: Config,
+  clock: Clock,
+): Promise<{ origin: string; vault: Vault }> {
+  const sql = connect({ ...addressOf(url), max: 1, onnotice: () => {} });
+  try {
+    const isCurrent =
+      (await appliedMigrations(sql)) === (await knownMigrations(config.migrationsFolder));
+    if (isCurrent && (await settingOf(sql, "prepared")) !== undefined)
+      return await readIdentity(sql, config);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+  return migrate(url, config.migrationsFolder, (locked) => prepare(locked, config, clock));
+}
+
+/** What a new database needs before anybody uses it. Safe to run again: it was cut off if it is. */
+async function prepare(
+  sql: postgres.Sql,
+  config: Config,
+  clock: Clock,
+): Promise<{ origin: string; vault: Vault }> {
+  await sql`INSERT INTO setting (name, value) VALUES ('origin', ${config.origin ?? trialOrigin(config)}), ('currency', ${config.currency}) ON CONFLICT DO NOTHING`;
+  const vault = await openMasterKey(config.masterKeyFile, await settingOf(sql, "master_key"));
+  await sql`INSERT INTO setting (name, value) VALUES ('master_key', ${vault.fingerprint}) ON CONFLICT DO NOTHING`;
+  await ensureSigningKey(sql, vault, clock.now());
+  await sql`
+    INSERT INTO ledger.account (kind, currency, floor) VALUES ('world', ${config.currency}, NULL), ('fee', ${config.currency}, 0) ON CONFLICT DO NOTHING`;
+  await sql`INSERT INTO setting (name, value) VALUES ('prepared', ${randomUUID()}) ON CONFLICT DO NOTHING`;
+  return readIdentity(sql, config);
+}
+
+async function readIdentity(
+  sql: postgres.Sql,
+  config: Config,
+): Promise<{ origin: string; vault: Vault }> {
+  const origin = (await settingOf(sql, "origin"))!;
+  const currency = await settingOf(sql, "currency");
+  if (config.origin !== undefined && config.origin !== origin) {
+    throw new ConfigError(
+      `ORIGIN is "${config.origin}", but this database belongs to ${origin}: its addresses are known elsewhere and cannot change; for example ORIGIN=${origin}`,
+    );
+  }
+  if (currency !== config.currency) {
+    throw new ConfigError(
+      `CURRENCY is "${config.currency}", but the books of this database are in ${currency}; for example CURRENCY=${currency}`,
+    );
+  }
+  return {
+    origin,
+    vault: await openMasterKey(config.masterKeyFile, await settingOf(sql, "master_key")),
+  };
+}
+
+async function settingOf(sql: postgres.Sql, name: string): Promise<string | undefined> {
+  const [row] = await sql<{ value: string }[]>`SELECT value FROM setting WHERE name = ${name}`;
+  return row?.value;
+}

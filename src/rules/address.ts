@@ -1,0 +1,42 @@
+/** Web addresses: which spellings mean the same thing (R4). */
+
+/** Longest address that is kept; longer ones are refused. */
+export const ADDRESS_CHARS_MAX = 2048;
+
+/** Query parameters that only say where a reader came from. */
+const TRACKING =
+  /^(utm_\w+|fbclid|gclid|dclid|msclkid|mc_[ce]id|igshid|yclid|_hs(enc|mi)|ref_src|pk_\w+|mtm_\w+)$/i;
+
+/**
+ * The one spelling of a web address: lower-case host, default port and dot segments gone, no
+ * fragment unless it is a page of its own (`#!`), no tracking parameters.
+ *
+ * @returns undefined when the text is no http(s) address, carries a password, or is too long
+ */
+export function canonicalAddress(text: string): string | undefined {
+  if (text.length > ADDRESS_CHARS_MAX || !URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  if (
+    (url.protocol !== "https:" && url.protocol !== "http:") ||
+    url.username !== "" ||
+    url.password !== ""
+  )
+    return undefined;
+  if (!url.hash.startsWith("#!")) url.hash = "";
+  const tracked = [...url.searchParams.keys()].filter((name) => TRACKING.test(name));
+  // Only touched when needed: rewriting the query would re-encode addresses that are ids elsewhere.
+  for (const name of tracked) url.searchParams.delete(name);
+  return url.href;
+}
+
+/** True when two addresses have the same scheme, host and port (FEP-fe34). */
+export function sameOrigin(one: string, other: string): boolean {
+  return URL.canParse(one) && URL.canParse(other) && new URL(one).origin === new URL(other).origin;
+}
+
+/** A handle, `name`, `@name` or `@name@host`; undefined when the text is none. */
+export function parseHandle(text: string): { name: string; host: string | undefined } | undefined {
+  const match =
+    /^@?([a-z0-9_](?:[a-z0-9_.-]{0,62}[a-z0-9_])?)(?:@([a-z0-9.-]+(?::\d{1,5})?))?$/i.exec(text);
+  return match === null ? undefined : { name: match[1]!, host: match[2]?.toLowerCase() };
+}

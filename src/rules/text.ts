@@ -1,0 +1,13 @@
+/** Text that decides something is compared byte by byte, as SQL's `COLLATE "C"` does. */
+
+/** Order of two texts by their UTF-8 bytes; never by locale, and not by UTF-16 units either. */
+export function compareBytes(one: string, other: string): number {
+  if (one === other) return 0;
+  const left = [...one];
+  const right = [...other];
+  for (let place = 0; place < left.length && place < right.length; place += 1) {
+    const difference = left[place]!.codePointAt(0)! - right[place]!.codePointAt(0)!;
+    if (difference !== 0) return difference;
+  }
+  return left.length - right.length;
+}

@@ -1,0 +1,135 @@
+/** The two clients of one database, and what all features need of it. */
+
+import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import type { ExtractTablesWithRelations } from "drizzle-orm";
+import type { PgTransaction } from "drizzle-orm/pg-core";
+import type { PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js";
+import postgres from "postgres";
+import type { Micro } from "../rules/amount.ts";
+import type { Address } from "./embedded.ts";
+
+/** Drizzle, for ordinary queries. */
+export type Drizzle = PostgresJsDatabase;
+
+/** A Drizzle transaction. */
+export type Tx = PgTransaction<
+  PostgresJsQueryResultHKT,
+  Record<string, never>,
+  ExtractTablesWithRelations<Record<string, never>>
+>;
+
+/** The raw client, for hot paths and sets; 64-bit integers are BigInt. */
+export type Sql = postgres.Sql<{ bigint: bigint }>;
+
+/** A raw transaction. */
+export type RawTx = postgres.TransactionSql<{ bigint: bigint }>;
+
+/** What stays the same while a database is open. */
+export interface Settings {
+  readonly origin: string;
+  readonly currency: string;
+  readonly minimumBudget: Micro;
+  readonly feeBasisPoints: number;
+  readonly unclaimedMonths: number;
+}
+
+/** An open database, as features get it. */
+export interface Database {
+  /** For queries and transactions by Drizzle. */
+  readonly drizzle: Drizzle;
+  /** For hot paths and sets. Never give it to Drizzle: that changes its parsers. */
+  readonly sql: Sql;
+  readonly settings: Settings;
+}
+
+/** Connections of each of the two clients. The embedded server allows 100 in all. */
+const CONNECTIONS_MAX = 16;
+
+/** How long a connection may take; the server may be starting again. */
+const CONNECT_SECONDS_MAX = 10;
+
+/** Where a served database is, from its URL. `?host=/folder` names a unix socket, as libpq has it. */
+export function addressOf(url: string): postgres.Options<Record<string, never>> {
+  const parsed = new URL(url);
+  const socket = parsed.searchParams.get("host");
+  const host = socket ?? decodeURIComponent(parsed.hostname);
+  return {
+    ...(host === "" ? {} : { host }),
+    ...(parsed.port === "" ? {} : { port: Number(parsed.port) }),
+    ...(parsed.username === "" ? {} : { user: decodeURIComponent(parsed.username) }),
+    ...(parsed.password === "" ? {} : { password: decodeURIComponent(parsed.password) }),
+    ...(parsed.pathname.length <= 1
+      ? {}
+      : { database: decodeURIComponent(parsed.pathname.slice(1)) }),
+    ...(["require", "verify-full"].includes(parsed.searchParams.get("sslmode") ?? "")
+      ? { ssl: parsed.searchParams.get("sslmode") as "require" | "verify-full" }
+      : {}),
+  };
+}
+
+/** The URL of the embedded server, for programs that take one. */
+export function urlOf({ host, database, user }: Address): string {
+  return `postgres://${encodeURIComponent(user)}@localhost/${encodeURIComponent(database)}?host=${encodeURIComponent(host)}`;
+}
+
+/** Opens both clients. Nothing is sent before the first query. */
+export function openClients(
+  url: string,
+  connections = CONNECTIONS_MAX,
+): { drizzle: Drizzle; sql: Sql; end: () => Promise<void> } {
+  const options = {
+    ...addressOf(url),
+    max: connections,
+    connect_timeout: CONNECT_SECONDS_MAX,
+    // A connection that stays shows other processes that the embedded server is still needed.
+    idle_timeout: 0,
+    max_lifetime: null,
+    onnotice: () => {},
+    connection: { application_name: "fediflattr", timezone: "UTC" },
+  };
+  const forDrizzle = postgres(options);
+  const sql = postgres({ ...options, types: { bigint: postgres.BigInt } });
+  return {
+    drizzle: drizzle(forDrizzle),
+    sql,
+    end: async () => {
+      await Promise.all([forDrizzle.end({ timeout: 5 }), sql.end({ timeout: 5 })]);
+    },
+  };
+}
+
+/** What PostgreSQL said about a failure: SQLSTATE and the constraint, wherever the client has hidden them. */
+export function sqlFailure(
+  error: unknown,
+): { code: string; constraint: string | undefined } | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof postgres.PostgresError)
+      return { code: cause.code, constraint: cause.constraint_name };
+  }
+  return undefined;
+}
+
+/** Serialisation failure and deadlock: nothing was done, and the same again will do. */
+const TRY_AGAIN = new Set(["40001", "40P01"]);
+
+/** Two processes may draw one id in the same millisecond after 65,536 others: the next try draws another. */
+const ID_TAKEN =
+  /^(actor|account|thing|split|post|flattr|subscription|delivery|cash|decline|block|receipt)(_\d+|_default)?_pkey$|_period_id_pk$/;
+
+const TRIES_MAX = 5;
+
+/** Runs a transaction again when the database says that it only lost a race. */
+export async function retrying<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const failure = sqlFailure(error);
+      const lostRace =
+        failure !== undefined &&
+        (TRY_AGAIN.has(failure.code) ||
+          (failure.code === "23505" && ID_TAKEN.test(failure.constraint ?? "")));
+      if (!lostRace || tries === TRIES_MAX) throw error;
+    }
+  }
+}

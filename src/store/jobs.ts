@@ -1,0 +1,118 @@
+/** Work that is done later: graphile-worker, with jobs added in the transaction of what they follow from. */
+
+import { getLogger } from "@logtape/logtape";
+import { sql } from "drizzle-orm";
+import { Logger, parseCronItems, run } from "graphile-worker";
+import type { Drizzle, Tx } from "./database.ts";
+
+/** A kind of job: its name, and the ids that it carries. Never keys, never whole objects. */
+export interface JobKind<Payload> {
+  readonly name: string;
+  /** Only to tie the type to the name. */
+  readonly payload?: Payload;
+}
+
+/** Does one kind of job. Must be safe to run again: a job that was cut off is. */
+export interface JobHandler {
+  readonly name: string;
+  readonly run: (payload: unknown) => Promise<void>;
+}
+
+/** A job that runs by the clock. */
+export interface Schedule {
+  readonly name: string;
+  /** As in a crontab, in UTC. */
+  readonly crontab: string;
+  readonly run: () => Promise<void>;
+}
+
+/** Ties a kind of job to the function that does it. */
+export function handle<Payload>(
+  kind: JobKind<Payload>,
+  work: (payload: Payload) => Promise<void>,
+): JobHandler {
+  return { name: kind.name, run: (payload) => work(payload as Payload) };
+}
+
+/**
+ * Adds a job that runs if this transaction is committed.
+ *
+ * @param key one job of this key at a time: a second one replaces the first while that has not started
+ */
+export async function addJob<Payload>(
+  tx: Tx | Drizzle,
+  kind: JobKind<Payload>,
+  payload: Payload,
+  key: string,
+): Promise<void> {
+  await tx.execute(
+    sql`SELECT graphile_worker.add_job(${kind.name}, ${JSON.stringify(payload)}::json, job_key => ${key})`,
+  );
+}
+
+/** At most this many jobs at once in one process. */
+const CONCURRENCY = 2;
+
+/** Jobs are announced by NOTIFY; this is for what was missed. */
+const POLL_INTERVAL_MS = 2000;
+
+/** How long a finished runner waits before it is started again: the database may be starting, too. */
+const RESTART_MS = 1000;
+
+/** Starts working. `stop` waits for running jobs; what is not finished is taken up by the next worker. */
+export function startJobs(
+  url: string,
+  handlers: readonly JobHandler[],
+  schedules: readonly Schedule[],
+): { stop: () => Promise<void> } {
+  const logger = getLogger(["fediflattr", "jobs"]);
+  const taskList = Object.fromEntries([
+    ...handlers.map(({ name, run }) => [name, (payload: unknown) => run(payload)]),
+    ...schedules.map(({ name, run }) => [name, () => run()]),
+  ]);
+  const parsedCronItems = parseCronItems(
+    schedules.map(({ name, crontab }) => ({ task: name, match: crontab })),
+  );
+  const stopping = new AbortController();
+  const options = {
+    connectionString: url,
+    concurrency: CONCURRENCY,
+    pollInterval: POLL_INTERVAL_MS,
+    noHandleSignals: true,
+    logger: quietLogger,
+    taskList,
+    parsedCronItems,
+  };
+
+  const done = (async () => {
+    while (!stopping.signal.aborted) {
+      try {
+        const runner = await run(options);
+        const stop = () => void runner.stop().catch(() => {});
+        stopping.signal.addEventListener("abort", stop, { once: true });
+        if (stopping.signal.aborted) stop();
+        await runner.promise;
+        stopping.signal.removeEventListener("abort", stop);
+      } catch (error) {
+        logger.warning("jobs stopped and will be taken up again: {error}", { error });
+      }
+      if (!stopping.signal.aborted) await new Promise((resolve) => setTimeout(resolve, RESTART_MS));
+    }
+  })();
+
+  return {
+    stop: async () => {
+      stopping.abort();
+      await done;
+    },
+  };
+}
+
+/** Only what goes wrong; the rest would fill the log. */
+const quietLogger = new Logger(() => (level, message, meta) => {
+  if (level === "error" || level === "warning")
+    getLogger(["fediflattr", "jobs"]).warning("{message}", { message, error: meta?.["error"] });
+});
+
+/** Says nothing: for migrations, whose failure is thrown. */
+export const silentLogger = new Logger(() => () => {});

@@ -1,0 +1,75 @@
+/** A lock between processes of one machine: a file that holds the pid of its owner. */
+
+import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** How long a live owner is waited for: the first start of a database on a slow disk. */
+const WAIT_MS_MAX = 60_000;
+
+/**
+ * Runs `work` while holding the lock. The lock of a process that is gone is taken over.
+ *
+ * @throws Error when a live process keeps it for longer than a minute
+ */
+export async function withLockFile<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const mine = await identityOf(process.pid);
+  const deadline = performance.now() + WAIT_MS_MAX;
+  while (!(await tryLock(path, mine))) {
+    const owner = await readFile(path, "utf8").catch(() => undefined);
+    if (owner !== undefined && owner !== "" && !(await isAlive(owner))) await takeAway(path, owner);
+    else if (performance.now() > deadline)
+      throw new Error(`the process ${owner} holds ${path} for more than a minute`);
+    else await sleep(50);
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** Writes the file aside and links it into place, so that a lock is never seen without its owner. */
+async function tryLock(path: string, mine: string): Promise<boolean> {
+  const draft = `${path}.${process.pid}.${(drafts += 1)}`;
+  await writeFile(draft, mine, { mode: 0o600 });
+  try {
+    await link(draft, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+let drafts = 0;
+
+/** Removes the lock of a dead process; puts it back if meanwhile somebody else had taken it. */
+async function takeAway(path: string, dead: string): Promise<void> {
+  const aside = `${path}.${process.pid}.stale`;
+  try {
+    await rename(path, aside);
+  } catch {
+    return;
+  }
+  if ((await readFile(aside, "utf8")) !== dead) await link(aside, path).catch(() => {});
+  await rm(aside, { force: true });
+}
+
+/** Pid and, where /proc tells it, the start time: a pid alone may be somebody else's by now. */
+async function identityOf(pid: number): Promise<string> {
+  const line = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  const started = line.slice(line.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  return `${pid} ${started}`;
+}
+
+async function isAlive(owner: string): Promise<boolean> {
+  const pid = Number(owner.split(" ")[0]);
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+  }
+  return (await identityOf(pid)) === owner;
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+/** `npm test`: everything but the long runs. One database server for the run, one database for each file. */
+export default defineConfig({
+  test: {
+    include: ["tests/**/*.test.ts"],
+    exclude: ["tests/long/**"],
+    globalSetup: ["tests/support/server.ts"],
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    expect: { requireAssertions: true },
+  },
+});
