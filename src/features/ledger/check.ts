@@ -70,11 +70,11 @@ const PROMISES: readonly { readonly promise: string; readonly offenders: SQL }[]
   {
     promise: "a transfer that resolves waiting money takes exactly what it resolves",
     offenders: sql`
-      SELECT 'transfer ' || COALESCE(r.by, d.transfer) || ', account ' || COALESCE(r.account, d.account) AS detail
-        FROM (SELECT r.by, r.account, sum(e.amount) AS amount FROM ledger.resolution r
-                JOIN ledger.entry e ON e.transfer = r.transfer AND e.account = r.account GROUP BY r.by, r.account) r
+      SELECT 'transfer ' || COALESCE(r.resolved_by, d.transfer) || ', account ' || COALESCE(r.account, d.account) AS detail
+        FROM (SELECT r.resolved_by, r.account, sum(e.amount) AS amount FROM ledger.resolution r
+                JOIN ledger.entry e ON e.transfer = r.transfer AND e.account = r.account GROUP BY r.resolved_by, r.account) r
         FULL JOIN (SELECT e.transfer, e.account, -e.amount AS amount FROM ledger.entry e JOIN ledger.account a ON a.id = e.account
-                    WHERE a.kind = 'waiting' AND e.amount < 0) d ON d.transfer = r.by AND d.account = r.account
+                    WHERE a.kind = 'waiting' AND e.amount < 0) d ON d.transfer = r.resolved_by AND d.account = r.account
        WHERE r.amount IS DISTINCT FROM d.amount`,
   },
   {

@@ -90,7 +90,7 @@ export const resolution = ledger.table(
   {
     transfer: id("transfer").notNull(),
     account: id("account").notNull(),
-    by: id("by").notNull(),
+    resolvedBy: id("resolved_by").notNull(),
   },
   (table) => [primaryKey({ columns: [table.transfer, table.account] })],
 );

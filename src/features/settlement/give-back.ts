@@ -65,7 +65,7 @@ async function giveBackMonth(
     UNION ALL
     SELECT ${made.id}::bigint, account, -sum(amount)::bigint FROM due GROUP BY account`);
   await tx.execute(sql`
-    INSERT INTO ledger.resolution (transfer, account, by)
+    INSERT INTO ledger.resolution (transfer, account, resolved_by)
     SELECT due.transfer, due.account, ${made.id}::bigint FROM (${due}) due`);
 }
 

@@ -128,7 +128,7 @@ async function givenBy(tx: Read, account: AccountId, month: number) {
   }>(sql`
     SELECT t.uri AS thing, a.uri AS payee, sh.amount::text AS amount,
            CASE WHEN sh.amount IS NULL THEN CASE WHEN st.state IN ('settled', 'late') THEN 'left out' END
-                WHEN r.by IS NOT NULL AND back.kind = 'return' THEN 'returned'
+                WHEN r.resolved_by IS NOT NULL AND back.kind = 'return' THEN 'returned'
                 ELSE pp.way END AS state
       FROM flattr f
       JOIN thing t ON t.id = f.thing
@@ -138,7 +138,7 @@ async function givenBy(tx: Read, account: AccountId, month: number) {
       LEFT JOIN share sh ON sh.period = f.period AND sh.patron = f.patron AND sh.flattr = f.id AND sh.payee = p.payee
       LEFT JOIN period_payee pp ON pp.period = f.period AND pp.split = f.split AND pp.payee = p.payee
       LEFT JOIN ledger.resolution r ON r.transfer = st.transfer AND r.account = pp.account
-      LEFT JOIN ledger.transfer back ON back.id = r.by
+      LEFT JOIN ledger.transfer back ON back.id = r.resolved_by
      WHERE f.period = ${month} AND f.patron = ${account}
      ORDER BY (f.source = 'subscription') DESC, f.id, a.uri`);
 }

@@ -1,9 +1,9 @@
 /** Things: what can be flattred, and who is paid for it. */
 
-import { eq, sql } from "drizzle-orm";
+import { and, eq, isNull, sql } from "drizzle-orm";
 import { ADDRESS_CHARS_MAX, canonicalAddress } from "../../rules/address.ts";
 import { type Payee, takingPart, WEIGHT_MAX } from "../../rules/split.ts";
-import type { Drizzle, Tx } from "../../store/database.ts";
+import type { Database, Drizzle, Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { ensureActors } from "../account/actor.ts";
@@ -148,4 +148,9 @@ async function openWaitingAccounts(
     currency,
     actors.filter((id) => !own.has(id)).map((owner) => ({ kind: "waiting", owner })),
   );
+}
+
+/** Remembers that a thing is gone: it cannot be flattred any more; flattrs that it has still count (R12). */
+export async function deleteThing({ drizzle }: Pick<Database, "drizzle">, { uri, at }: { uri: string; at: Temporal.Instant }): Promise<void> {
+  await drizzle.update(thing).set({ deletedAt: at }).where(and(eq(thing.uri, uri), isNull(thing.deletedAt)));
 }
