@@ -136,7 +136,8 @@ BEGIN
 
   SELECT made.transfer, bool_or(a.id IS NULL) INTO wrong, unknown
     FROM made LEFT JOIN ledger.account a ON a.id = made.account
-   GROUP BY made.transfer, a.currency HAVING sum(made.amount) <> 0 OR bool_or(a.id IS NULL) LIMIT 1;
+   GROUP BY made.transfer, a.currency HAVING sum(made.amount) <> 0 OR bool_or(a.id IS NULL)
+   ORDER BY 2 DESC LIMIT 1;
   IF unknown THEN
     RAISE EXCEPTION 'transfer % names an unknown account', wrong USING ERRCODE = '23503', CONSTRAINT = 'entry_account';
   ELSIF FOUND THEN

@@ -51,23 +51,6 @@ export function moneyIn(patron: bigint, amount: Micro): Leg[] {
   return move(amount, { kind: "world" }, { kind: "budget", owner: patron });
 }
 
-/** Waiting money goes back to the very patrons that gave it. */
-export function giveBack(
-  payee: bigint,
-  patrons: readonly { patron: bigint; amount: Micro }[],
-): Leg[] {
-  const legs = patrons
-    .filter(({ amount }) => amount > 0n)
-    .map(({ patron, amount }): Leg => ({ account: { kind: "budget", owner: patron }, amount }));
-  return [
-    {
-      account: { kind: "waiting", owner: payee },
-      amount: toMicro(-sum(legs.map(({ amount }) => amount))),
-    },
-    ...legs,
-  ];
-}
-
 /** True when the legs add up to zero, none is empty, and no account stands twice: what the ledger takes. */
 export function isBalanced(legs: readonly Leg[]): boolean {
   const names = new Set(

@@ -24,8 +24,16 @@ function fold(shares: readonly bigint[]): [string, number][] {
 }
 
 describe("division.json", () => {
-  test.each(vectors<Case>("division.json"))("$id $title", ({ amount, feeBp, flattrs, expected }) => {
-    const { spent, fee, shared, shares } = divide(toMicro(BigInt(amount)), feeBp, flattrs);
-    expect({ spent: String(spent), fee: String(fee), shared: String(shared), shares: fold(shares) }).toEqual(expected);
-  });
+  test.each(vectors<Case>("division.json"))(
+    "$id $title",
+    ({ amount, feeBp, flattrs, expected }) => {
+      const { spent, fee, shared, shares } = divide(toMicro(BigInt(amount)), feeBp, flattrs);
+      expect({
+        spent: String(spent),
+        fee: String(fee),
+        shared: String(shared),
+        shares: fold(shares),
+      }).toEqual(expected);
+    },
+  );
 });

@@ -54,9 +54,12 @@ describe("months.json", () => {
   test.each(vectors<Case>("months.json"))("$id $title", async (vector) => {
     const fresh = await testDatabase({ feeBasisPoints: vector.feeBp, currency: vector.currency });
     let database: Database = fresh;
-    const since = instant(vector.events[0]?.at ?? vector.readAt).subtract({ hours: 1 }).toString();
+    const since = instant(vector.events[0]?.at ?? vector.readAt)
+      .subtract({ hours: 1 })
+      .toString();
     const patrons = new Map<string, Account>();
-    for (const patron of vector.patrons) patrons.set(patron, await person(database, nameOf(patron), { since }));
+    for (const patron of vector.patrons)
+      patrons.set(patron, await person(database, nameOf(patron), { since }));
     await rememberThings(database, vector, instant(since));
 
     for (const event of vector.events) {
@@ -66,26 +69,50 @@ describe("months.json", () => {
         database = { ...fresh, settings: { ...fresh.settings, feeBasisPoints: event.feeBp } };
         continue;
       }
-      expect(await resultOf(database, patrons, event), `${event.at} ${event.do}`).toBe(event.result ?? "ok");
+      expect(await resultOf(database, patrons, event), `${event.at} ${event.do}`).toBe(
+        event.result ?? "ok",
+      );
     }
     await tick(database, instant(vector.readAt));
 
     const periods = [];
-    for (const period of vector.periods) periods.push(await readPeriod(database, period, vector.expected.periods.find((one) => one.period === period)!.patrons, patrons));
-    expect({ periods, returned: await readReturned(database), remaining: await readRemaining(database, vector.patrons) }).toEqual(vector.expected);
+    for (const period of vector.periods)
+      periods.push(
+        await readPeriod(
+          database,
+          period,
+          vector.expected.periods.find((one) => one.period === period)!.patrons,
+          patrons,
+        ),
+      );
+    expect({
+      periods,
+      returned: await readReturned(database),
+      remaining: await readRemaining(database, vector.patrons),
+    }).toEqual(vector.expected);
   });
 });
 
-async function rememberThings(database: Database, { things, currency }: Case, at: Temporal.Instant): Promise<void> {
+async function rememberThings(
+  database: Database,
+  { things, currency }: Case,
+  at: Temporal.Instant,
+): Promise<void> {
   for (const { id, authors, sameAs } of things) {
     if (sameAs !== undefined) continue;
     const addresses = things.filter((other) => other.sameAs === id).map((other) => other.id);
-    await database.drizzle.transaction((tx) => rememberThing(tx, currency, { uri: id, kind: "Note", payees: authors, addresses }, at));
+    await database.drizzle.transaction((tx) =>
+      rememberThing(tx, currency, { uri: id, kind: "Note", payees: authors, addresses }, at),
+    );
   }
 }
 
 /** Runs one event through the feature that the surfaces use. @returns ok or why it changed nothing */
-async function resultOf(database: Database, patrons: Map<string, Account>, event: Event): Promise<string> {
+async function resultOf(
+  database: Database,
+  patrons: Map<string, Account>,
+  event: Event,
+): Promise<string> {
   const at = instant(event.at);
   const patron = patrons.get(event.patron)?.id ?? 0n;
   const thing = event.thing === undefined ? 0n : (await thingAt(database.drizzle, event.thing))!.id;
@@ -98,7 +125,9 @@ async function resultOf(database: Database, patrons: Map<string, Account>, event
         await fund(database, { patron, amount: toMicro(BigInt(event.amount)), at });
         return "ok";
       case "flattr":
-        return (await giveFlattr(database, { patron, thing, source: "click", at })).again ? "flattr_once" : "ok";
+        return (await giveFlattr(database, { patron, thing, source: "click", at })).again
+          ? "flattr_once"
+          : "ok";
       case "undo":
         await takeBackFlattr(database, { patron, thing, at });
         return "ok";
@@ -132,23 +161,37 @@ async function resultOf(database: Database, patrons: Map<string, Account>, event
   }
 }
 
-async function readPeriod({ sql }: Database, period: Period, wanted: readonly { patron: string }[], accounts: Map<string, Account>) {
+async function readPeriod(
+  { sql }: Database,
+  period: Period,
+  wanted: readonly { patron: string }[],
+  accounts: Map<string, Account>,
+) {
   const month = periodNumber(period);
   const settlements = await sql<{ patron: bigint; flattrs: number; spent: bigint; fee: bigint }[]>`
     SELECT patron, flattrs, spent, fee FROM settlement WHERE period = ${month}`;
   const payees = await sql<{ payee: string; flattrs: number; amount: bigint }[]>`
     SELECT a.uri AS payee, count(DISTINCT s.flattr)::int AS flattrs, sum(s.amount)::bigint AS amount
       FROM share s JOIN actor a ON a.id = s.payee WHERE s.period = ${month} GROUP BY a.uri ORDER BY a.uri COLLATE "C"`;
-  const total = (member: "spent" | "fee") => String(settlements.reduce((sum, row) => sum + row[member], 0n));
+  const total = (member: "spent" | "fee") =>
+    String(settlements.reduce((sum, row) => sum + row[member], 0n));
   return {
     period,
     spent: total("spent"),
     fee: total("fee"),
     patrons: wanted.map(({ patron }) => {
-      const row = settlements.find((one) => one.patron === accounts.get(patron)!.id) ?? { flattrs: 0, spent: 0n, fee: 0n };
+      const row = settlements.find((one) => one.patron === accounts.get(patron)!.id) ?? {
+        flattrs: 0,
+        spent: 0n,
+        fee: 0n,
+      };
       return { patron, flattrs: row.flattrs, spent: String(row.spent), fee: String(row.fee) };
     }),
-    payees: payees.map(({ payee, flattrs, amount }) => ({ payee, flattrs, amount: String(amount) })),
+    payees: payees.map(({ payee, flattrs, amount }) => ({
+      payee,
+      flattrs,
+      amount: String(amount),
+    })),
   };
 }
 
@@ -161,11 +204,18 @@ async function readReturned({ sql, settings }: Database) {
       JOIN settlement st ON st.transfer = r.transfer JOIN account a ON a.id = st.patron JOIN period p ON p.id = st.period
       JOIN share sh ON sh.period = st.period AND sh.patron = st.patron AND sh.payee = actor.id
      GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`;
-  return rows.map((row) => ({ ...row, patron: `${settings.origin}/users/${row.patron}`, amount: String(row.amount) }));
+  return rows.map((row) => ({
+    ...row,
+    patron: `${settings.origin}/users/${row.patron}`,
+    amount: String(row.amount),
+  }));
 }
 
 async function readRemaining({ sql }: Database, patrons: readonly string[]) {
   const rows = await sql<{ name: string; amount: bigint }[]>`
     SELECT a.name, b.amount FROM account a JOIN ledger.account l ON l.kind = 'budget' AND l.owner = a.id JOIN ledger.balance b ON b.account = l.id`;
-  return patrons.map((patron) => ({ patron, available: String(rows.find(({ name }) => name === nameOf(patron))!.amount) }));
+  return patrons.map((patron) => ({
+    patron,
+    available: String(rows.find(({ name }) => name === nameOf(patron))!.amount),
+  }));
 }

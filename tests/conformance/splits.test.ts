@@ -17,6 +17,9 @@ describe("splits.json", () => {
     const taking = takingPart(payees, new Set(without.map(({ payee }) => payee)));
     const counts = taking.length > 0;
     const parts = counts ? splitShare(toMicro(BigInt(share)), taking) : [];
-    expect({ counts, parts: parts.map(({ payee, amount }) => ({ payee, amount: String(amount) })) }).toEqual(expected);
+    expect({
+      counts,
+      parts: parts.map(({ payee, amount }) => ({ payee, amount: String(amount) })),
+    }).toEqual(expected);
   });
 });

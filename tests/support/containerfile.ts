@@ -22,7 +22,9 @@ export interface Context {
 }
 
 const KNOWN = new Set(
-  "ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL RUN SHELL STOPSIGNAL USER VOLUME WORKDIR".split(" "),
+  "ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL RUN SHELL STOPSIGNAL USER VOLUME WORKDIR".split(
+    " ",
+  ),
 );
 
 /** An image tag that names one release: three numbers. */
@@ -71,7 +73,10 @@ export function splitStages(instructions: readonly Instruction[]): Stage[] {
   const starts = instructions.flatMap(({ name }, index) => (name === "FROM" ? [index] : []));
   return starts.map((start, index) => {
     const own = instructions.slice(start, starts[index + 1]);
-    return { name: / AS (\S+)$/i.exec(own[0]?.rest ?? "")?.[1] ?? String(index), instructions: own };
+    return {
+      name: / AS (\S+)$/i.exec(own[0]?.rest ?? "")?.[1] ?? String(index),
+      instructions: own,
+    };
   });
 }
 
@@ -110,7 +115,10 @@ function criticiseStage(stage: Stage, earlier: readonly Stage[], context: Contex
     if (source === undefined) return [`COPY --from=${from}: no earlier stage has that name`];
     return sourcesOf(instruction)
       .filter((path) => !makes(source, path))
-      .map((path) => `COPY --from=${from} ${path}: instruction ${index} takes what that stage does not make`);
+      .map(
+        (path) =>
+          `COPY --from=${from} ${path}: instruction ${index} takes what that stage does not make`,
+      );
   });
 }
 
@@ -140,12 +148,14 @@ function criticiseFinal({ instructions }: Stage): string[] {
   const health = last("HEALTHCHECK");
   const faults: string[] = [];
   if (user === undefined) faults.push("the last stage sets no USER, so it runs as root");
-  else if (/^(?:root|0+)(?::|$)/.test(user)) faults.push(`USER ${user}: the last stage runs as root`);
+  else if (/^(?:root|0+)(?::|$)/.test(user))
+    faults.push(`USER ${user}: the last stage runs as root`);
   if (health === undefined || health === "NONE") faults.push("the last stage has no HEALTHCHECK");
   else if (words(health.replace(/^.*?CMD\s+/, "")) === undefined) {
     faults.push("HEALTHCHECK: its CMD is no JSON list");
   }
-  if (last("STOPSIGNAL") !== "SIGTERM") faults.push("the last stage does not say STOPSIGNAL SIGTERM");
+  if (last("STOPSIGNAL") !== "SIGTERM")
+    faults.push("the last stage does not say STOPSIGNAL SIGTERM");
   if (last("CMD") === undefined && last("ENTRYPOINT") === undefined) {
     faults.push("the last stage starts nothing");
   }
@@ -163,7 +173,8 @@ function makes({ instructions }: Stage, path: string): boolean {
     if (instruction.name !== "COPY") continue;
     const target = posix.resolve(folder, targetOf(instruction));
     made.add(target);
-    for (const source of sourcesOf(instruction)) made.add(posix.join(target, posix.basename(source)));
+    for (const source of sourcesOf(instruction))
+      made.add(posix.join(target, posix.basename(source)));
   }
   return made.has(path) || folders.has(posix.dirname(path));
 }

@@ -14,7 +14,9 @@ interface VectorFile<Case> {
 }
 
 /** The cases of one vector file. */
-export function vectors<Case extends { readonly id: string; readonly title: string }>(file: string): readonly Case[] {
+export function vectors<Case extends { readonly id: string; readonly title: string }>(
+  file: string,
+): readonly Case[] {
   const { cases } = JSON.parse(readFileSync(join(vectorsFolder, file), "utf8")) as VectorFile<Case>;
   if (cases.length === 0) throw new Error(`${file} has no cases`);
   return cases;
@@ -34,5 +36,8 @@ export function documents(): readonly (readonly [string, RecordedDocument])[] {
   return readdirSync(folder)
     .filter((name) => name.endsWith(".json"))
     .sort()
-    .map((name) => [name, JSON.parse(readFileSync(join(folder, name), "utf8")) as RecordedDocument]);
+    .map((name) => [
+      name,
+      JSON.parse(readFileSync(join(folder, name), "utf8")) as RecordedDocument,
+    ]);
 }

@@ -1,6 +1,13 @@
 /** Canonical form, digest and signature of statements. @see https://codeberg.org/fediverse/fep/src/branch/main/fep/8b32/fep-8b32.md */
 
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  sign,
+  verify,
+} from "node:crypto";
 import { base58, fromBase58 } from "../../rules/base58.ts";
 import { canonicalJson, type Json } from "../../rules/canonical.ts";
 
@@ -27,7 +34,10 @@ export function digestOf(document: Document): string {
 }
 
 /** The proof's own members in canonical form, with the context of the document that it belongs to. */
-export function proofConfig(document: Document, { created, verificationMethod }: { created: string; verificationMethod: string }): Document {
+export function proofConfig(
+  document: Document,
+  { created, verificationMethod }: { created: string; verificationMethod: string },
+): Document {
   return {
     ...("@context" in document ? { "@context": document["@context"]! } : {}),
     type: "DataIntegrityProof",
@@ -44,16 +54,26 @@ export function hashData(document: Document, config: Document): Buffer {
 }
 
 /** Signs a document. Ed25519 is deterministic: the same input gives the same proof. */
-export function signDocument(document: Document, { key, ...by }: { key: KeyObject; created: string; verificationMethod: string }): Proof {
+export function signDocument(
+  document: Document,
+  { key, ...by }: { key: KeyObject; created: string; verificationMethod: string },
+): Proof {
   const config = proofConfig(document, by);
   const proofValue = `z${base58(sign(null, hashData(document, config), key))}`;
   return { ...config, verificationMethod: by.verificationMethod, proofValue };
 }
 
 /** True when the proof was made over this document by the owner of the key. */
-export function isSigned(document: Document, { proofValue, ...config }: Proof, key: KeyObject): boolean {
+export function isSigned(
+  document: Document,
+  { proofValue, ...config }: Proof,
+  key: KeyObject,
+): boolean {
   const signature = proofValue.startsWith("z") ? fromBase58(proofValue.slice(1)) : undefined;
-  return signature?.length === SIGNATURE_BYTES && verify(null, hashData(document, config), key, signature);
+  return (
+    signature?.length === SIGNATURE_BYTES &&
+    verify(null, hashData(document, config), key, signature)
+  );
 }
 
 /** The private key with this seed of 32 bytes. */
@@ -72,7 +92,12 @@ export function multibaseOf(key: KeyObject): string {
 /** The public key that a `publicKeyMultibase` holds; undefined when it is no Ed25519 key. */
 export function publicKeyOf(multibase: string): KeyObject | undefined {
   const bytes = multibase.startsWith("z") ? fromBase58(multibase.slice(1)) : undefined;
-  if (bytes?.length !== KEY_BYTES + ED25519_PUBLIC.length || bytes[0] !== ED25519_PUBLIC[0] || bytes[1] !== ED25519_PUBLIC[1]) return undefined;
+  if (
+    bytes?.length !== KEY_BYTES + ED25519_PUBLIC.length ||
+    bytes[0] !== ED25519_PUBLIC[0] ||
+    bytes[1] !== ED25519_PUBLIC[1]
+  )
+    return undefined;
   const x = Buffer.from(bytes.subarray(ED25519_PUBLIC.length)).toString("base64url");
   return createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
 }

@@ -151,6 +151,12 @@ async function openWaitingAccounts(
 }
 
 /** Remembers that a thing is gone: it cannot be flattred any more; flattrs that it has still count (R12). */
-export async function deleteThing({ drizzle }: Pick<Database, "drizzle">, { uri, at }: { uri: string; at: Temporal.Instant }): Promise<void> {
-  await drizzle.update(thing).set({ deletedAt: at }).where(and(eq(thing.uri, uri), isNull(thing.deletedAt)));
+export async function deleteThing(
+  { drizzle }: Pick<Database, "drizzle">,
+  { uri, at }: { uri: string; at: Temporal.Instant },
+): Promise<void> {
+  await drizzle
+    .update(thing)
+    .set({ deletedAt: at })
+    .where(and(eq(thing.uri, uri), isNull(thing.deletedAt)));
 }

@@ -1,0 +1,11 @@
+/** What a bench is told. */
+export interface Options {
+  /** A served PostgreSQL whose user may make databases; undefined: an embedded one in a temporary folder. */
+  readonly database: string | undefined;
+  /** Sizes of the month. */
+  readonly patrons: readonly number[];
+  /** Figures are medians of so many rounds. */
+  readonly rounds: number;
+  /** How long one load lasts. */
+  readonly seconds: number;
+}

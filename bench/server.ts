@@ -1,0 +1,144 @@
+/** The database server of a bench: durable, its own, and gone afterwards. */
+
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres from "postgres";
+import { toMicro } from "../src/rules/amount.ts";
+import { readConfig } from "../src/config.ts";
+import { openInstance } from "../src/instance.ts";
+import {
+  addressOf,
+  openClients,
+  type Database,
+  type Settings,
+  urlOf,
+} from "../src/store/database.ts";
+import { openEmbedded } from "../src/store/embedded.ts";
+
+export const SETTINGS: Settings = {
+  origin: "https://home.example",
+  currency: "EUR",
+  minimumBudget: toMicro(2_000_000n),
+  feeBasisPoints: 1000,
+  unclaimedMonths: 12,
+};
+
+/** Clock ticks of /proc/PID/stat. */
+const TICKS_PER_SECOND = 100;
+
+export interface Server {
+  /** A database for making others. */
+  readonly url: string;
+  /** Makes a database with the tables of an instance. */
+  makeDatabase(name: string): Promise<string>;
+  /** Copies a database nobody is connected to. */
+  cloneDatabase(from: string, to: string): Promise<string>;
+  dropDatabase(name: string): Promise<void>;
+}
+
+/** Runs `work` with a server, and removes everything that it made. */
+export async function withServer<T>(
+  named: string | undefined,
+  work: (server: Server) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "fl-bench-"));
+  try {
+    const embedded = named === undefined ? await openEmbedded(join(folder, "pg")) : undefined;
+    const url = named ?? urlOf(embedded!.address);
+    const made = new Set<string>();
+    try {
+      return await work(serverAt(url, folder, made));
+    } finally {
+      await withClient(url, async (sql) => {
+        for (const name of made) await sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`;
+      }).catch(() => {});
+      await embedded?.release();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function serverAt(url: string, folder: string, made: Set<string>): Server {
+  return {
+    url,
+    async makeDatabase(name) {
+      made.add(name);
+      await withClient(url, (sql) => sql`CREATE DATABASE ${sql(name)}`);
+      const instance = await openInstance(
+        readConfig({
+          DATA_DIR: join(folder, name),
+          DATABASE_URL: databaseUrl(url, name),
+          ORIGIN: SETTINGS.origin,
+          FEE_BASIS_POINTS: String(SETTINGS.feeBasisPoints),
+        }),
+      );
+      await instance.close();
+      return databaseUrl(url, name);
+    },
+    async cloneDatabase(from, to) {
+      made.add(to);
+      await withClient(url, (sql) =>
+        sql.unsafe(`CREATE DATABASE ${to} TEMPLATE ${from} STRATEGY FILE_COPY`),
+      );
+      return databaseUrl(url, to);
+    },
+    async dropDatabase(name) {
+      await withClient(url, (sql) => sql`DROP DATABASE ${sql(name)} WITH (FORCE)`);
+      made.delete(name);
+    },
+  };
+}
+
+/** The URL of another database of the same server. */
+export function databaseUrl(serverUrl: string, name: string): string {
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+/** One connection for a while. */
+export async function withClient<T>(
+  url: string,
+  work: (sql: postgres.Sql) => Promise<T>,
+): Promise<T> {
+  const sql = postgres({ ...addressOf(url), max: 1, onnotice: () => {} });
+  try {
+    return await work(sql);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+/** The clients that features get, for a while. */
+export async function withDatabase<T>(
+  url: string,
+  connections: number,
+  work: (database: Database) => Promise<T>,
+): Promise<T> {
+  const { end, ...clients } = openClients(url, connections);
+  try {
+    return await work({ ...clients, settings: SETTINGS });
+  } finally {
+    await end();
+  }
+}
+
+/** CPU seconds that processes have used so far, in user and kernel; those that are gone count nothing. */
+export async function cpuSecondsOf(pids: readonly number[]): Promise<number> {
+  let ticks = 0;
+  for (const pid of pids) {
+    const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
+  }
+  return ticks / TICKS_PER_SECOND;
+}
+
+/** The backends that serve a database, this connection's own one included. */
+export async function backendsOf(sql: postgres.Sql): Promise<number[]> {
+  const rows = await sql<{ pid: number }[]>`
+    SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' ORDER BY pid`;
+  return rows.map(({ pid }) => pid);
+}

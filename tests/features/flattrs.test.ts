@@ -1,0 +1,439 @@
+import { describe, expect, test } from "vitest";
+import { setPreferences } from "../../src/features/account/find.ts";
+import { fund, refund } from "../../src/features/budget/cash.ts";
+import { setBudget } from "../../src/features/budget/set.ts";
+import { addAlias } from "../../src/features/claim/alias.ts";
+import {
+  acceptPayments,
+  blockPayments,
+  declinePayments,
+  forgetActor,
+  unblockPayments,
+} from "../../src/features/claim/standing.ts";
+import { giveFlattr } from "../../src/features/flattr/give.ts";
+import { pauseSubscription, subscribe, unsubscribe } from "../../src/features/flattr/subscribe.ts";
+import { takeBackFlattr } from "../../src/features/flattr/take-back.ts";
+import { settle } from "../../src/features/settlement/settle.ts";
+import { tick } from "../../src/features/settlement/tick.ts";
+import { deleteThing } from "../../src/features/thing/thing.ts";
+import { toMicro } from "../../src/rules/amount.ts";
+import type { Period } from "../../src/rules/period.ts";
+import { Refusal } from "../../src/store/refusal.ts";
+import {
+  at,
+  click,
+  eur,
+  localPost,
+  payeesOf,
+  person,
+  remotePost,
+  snapshot,
+  testDatabase,
+} from "../support/database.ts";
+
+const ANN = "https://far.example/users/ann";
+const BEN = "https://far.example/users/ben";
+const november = "2026-11" as Period;
+
+/** The reason of a refusal; fails when nothing was refused. */
+async function refusal(attempt: Promise<unknown>): Promise<string> {
+  try {
+    await attempt;
+  } catch (error) {
+    if (error instanceof Refusal) return error.reason;
+    throw error;
+  }
+  return "accepted";
+}
+
+describe("a click", () => {
+  test("is one flattr, however often and from however many clients at once", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const thing = await remotePost(database, "https://far.example/1", ANN);
+    const clicks = await Promise.all(
+      Array.from({ length: 12 }, () => click(database, alice, thing)),
+    );
+    expect(new Set(clicks.map(({ flattr }) => flattr)).size).toBe(1);
+    expect(clicks.filter(({ again }) => !again)).toHaveLength(1);
+  });
+
+  test("on a thing elsewhere is told to its author by a row of the same transaction; on one of this instance it is told to nobody", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const bob = await person(database, "bob");
+    const { flattr } = await click(
+      database,
+      alice,
+      await remotePost(database, "https://far.example/1", { [ANN]: 1, [BEN]: 1 }),
+    );
+    await click(database, alice, await localPost(database, bob));
+    const rows =
+      await database.sql`SELECT d.activity, d.flattr, a.uri FROM delivery d JOIN actor a ON a.id = d.payee ORDER BY a.uri`;
+    expect(rows).toEqual([
+      { activity: "Like", flattr, uri: ANN },
+      { activity: "Like", flattr, uri: BEN },
+    ]);
+  });
+
+  test("that is private is told to nobody, by the click's or the person's choice", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const things = [
+      await remotePost(database, "https://far.example/1", ANN),
+      await remotePost(database, "https://far.example/2", ANN),
+      await remotePost(database, "https://far.example/3", ANN),
+    ];
+    await giveFlattr(database, {
+      patron: alice.id,
+      thing: things[0]!,
+      source: "click",
+      private: true,
+      at: at("2026-11-10"),
+    });
+    await setPreferences(database, alice.id, { flattrsPrivate: true });
+    await click(database, alice, things[1]!);
+    expect(await database.sql`SELECT 1 FROM delivery`).toHaveLength(0);
+    await giveFlattr(database, {
+      patron: alice.id,
+      thing: things[2]!,
+      source: "click",
+      private: false,
+      at: at("2026-11-10"),
+    });
+    expect(await database.sql`SELECT 1 FROM delivery`).toHaveLength(1);
+    expect(await database.sql`SELECT 1 FROM flattr`).toHaveLength(3);
+  });
+
+  test("taken back before it was told is never told; after that it is withdrawn; given again it is a new flattr", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const thing = await remotePost(database, "https://far.example/1", ANN);
+    const which = { patron: alice.id, thing };
+    const first = await click(database, alice, thing);
+    await takeBackFlattr(database, { ...which, at: at("2026-11-11") });
+    expect(await database.sql`SELECT 1 FROM delivery`).toHaveLength(0);
+    const second = await click(database, alice, thing, "2026-11-12");
+    expect(second.flattr).not.toBe(first.flattr);
+    await database.sql`UPDATE delivery SET attempts = 1`;
+    await takeBackFlattr(database, { ...which, at: at("2026-11-13") });
+    expect(await database.sql`SELECT activity, flattr FROM delivery`).toEqual([
+      { activity: "Undo", flattr: second.flattr },
+    ]);
+    expect(await refusal(takeBackFlattr(database, { ...which, at: at("2026-11-14") }))).toBe(
+      "not_found",
+    );
+  });
+
+  test("on one's own thing is refused, also when it is an alias' or all parts are one's own", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const own = await localPost(database, alice);
+    const shared = await remotePost(database, "https://far.example/shared", { [ANN]: 1, [BEN]: 1 });
+    const byAnn = await remotePost(database, "https://far.example/1", ANN);
+    await addAlias(database, { account: alice.id, payee: ANN, at: at("2026-11-02") });
+    const before = await snapshot(database);
+    expect(await refusal(click(database, alice, own))).toBe("flattr_owner");
+    expect(await refusal(click(database, alice, byAnn))).toBe("flattr_owner");
+    expect(await snapshot(database)).toBe(before);
+    expect((await click(database, alice, shared)).again).toBe(false);
+  });
+
+  test("is refused for who declined, is blocked by name or host, or is gone, as long as that lasts", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const thing = await remotePost(database, "https://far.example/1", ANN);
+    await declinePayments(database, { payee: ANN, at: at("2026-11-02") });
+    await declinePayments(database, { payee: ANN, at: at("2026-11-03") });
+    expect(await refusal(click(database, alice, thing, "2026-11-04"))).toBe("payee_declined");
+    await acceptPayments(database, { payee: ANN, at: at("2026-11-05") });
+    for (const target of [
+      { kind: "payee", target: ANN },
+      { kind: "host", target: "far.example" },
+    ] as const) {
+      await blockPayments(database, { ...target, at: at("2026-11-06") });
+      await blockPayments(database, { ...target, at: at("2026-11-06") });
+      expect(await refusal(click(database, alice, thing, "2026-11-07"))).toBe("payee_blocked");
+      await unblockPayments(database, { ...target, at: at("2026-11-08") });
+    }
+    expect((await click(database, alice, thing, "2026-11-09")).again).toBe(false);
+    await forgetActor(database, { payee: ANN, at: at("2026-11-10") });
+    expect(
+      await refusal(
+        click(
+          database,
+          alice,
+          await remotePost(database, "https://far.example/2", ANN),
+          "2026-11-11",
+        ),
+      ),
+    ).toBe("no_payee");
+  });
+
+  test("on a deleted or unknown thing, or by nobody, is refused and changes nothing", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const thing = await remotePost(database, "https://far.example/1", ANN);
+    await tick(database, at("2026-11-02"));
+    const before = await snapshot(database);
+    await deleteThing(database, { uri: "https://far.example/1", at: at("2026-11-05") });
+    expect(await refusal(click(database, alice, thing))).toBe("not_found");
+    expect(await refusal(click(database, alice, 5n))).toBe("not_found");
+    expect(
+      await refusal(
+        giveFlattr(database, { patron: 5n, thing, source: "click", at: at("2026-11-10") }),
+      ),
+    ).toBe("account_unknown");
+    expect(await snapshot(database)).toBe(before);
+  });
+
+  test("as a favourite counts, unless the person flattrs on purpose only; the change is not retroactive", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const [one, two] = [
+      await remotePost(database, "https://far.example/1", ANN),
+      await remotePost(database, "https://far.example/2", ANN),
+    ];
+    const favourite = (thing: bigint) =>
+      giveFlattr(database, { patron: alice.id, thing, source: "favourite", at: at("2026-11-10") });
+    expect((await favourite(one)).flattr).toBeDefined();
+    await setPreferences(database, alice.id, { flattrMode: "explicit" });
+    expect(await favourite(two)).toMatchObject({ flattr: undefined, again: false });
+    expect((await favourite(one)).flattr).toBeDefined();
+    expect(await database.sql`SELECT 1 FROM flattr`).toHaveLength(1);
+    expect((await click(database, alice, two)).flattr).toBeDefined();
+  });
+
+  test("whose clock is behind the months finds its month closed", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const thing = await remotePost(database, "https://far.example/1", ANN);
+    const given = await remotePost(database, "https://far.example/2", ANN);
+    await click(database, alice, given);
+    await tick(database, at("2026-12-02"));
+    const before = await snapshot(database);
+    expect(await refusal(click(database, alice, thing, "2026-11-30"))).toBe("period_closed");
+    expect(
+      await refusal(
+        setBudget(database, { patron: alice.id, amount: eur("5.00"), at: at("2026-11-30") }),
+      ),
+    ).toBe("period_closed");
+    expect(
+      await refusal(
+        takeBackFlattr(database, { patron: alice.id, thing: given, at: at("2026-11-30") }),
+      ),
+    ).toBe("period_closed");
+    expect(await snapshot(database)).toBe(before);
+  });
+});
+
+describe("a budget", () => {
+  test.each([
+    ["1.99", "budget_too_low"],
+    ["0.01", "budget_too_low"],
+    ["2.00", "accepted"],
+    ["0", "accepted"],
+    ["999999999.99", "accepted"],
+  ])("of %s is %s", async (amount, answer) => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice", { budget: "5.00" });
+    const before = await snapshot(database);
+    expect(
+      await refusal(
+        setBudget(database, { patron: alice.id, amount: eur(amount), at: at("2026-11-02") }),
+      ),
+    ).toBe(answer);
+    expect((await snapshot(database)) === before).toBe(answer !== "accepted");
+  });
+
+  test("is whole minor units and not negative", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    for (const amount of [2_000_001n, -2_000_000n, 2n ** 62n]) {
+      expect(
+        await refusal(
+          setBudget(database, { patron: alice.id, amount: toMicro(amount), at: at("2026-11-02") }),
+        ),
+      ).toBe("budget_invalid");
+    }
+  });
+
+  test("that was set last counts, also when clocks jumped back", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice", { money: "9.00" });
+    await click(database, alice, await remotePost(database, "https://far.example/1", ANN));
+    await setBudget(database, { patron: alice.id, amount: eur("5.00"), at: at("2026-11-20") });
+    await setBudget(database, { patron: alice.id, amount: eur("3.00"), at: at("2026-11-19") });
+    await settle(database, { at: at("2026-12-01") });
+    expect(await payeesOf(database, november)).toEqual({ [ANN]: "3000000" });
+  });
+});
+
+describe("the manual rail", () => {
+  test("books a reference once, also when it arrives twice at once", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const payment = {
+      patron: alice.id,
+      amount: eur("20.00"),
+      reference: "RF18 5390",
+      at: at("2026-11-02"),
+    };
+    const booked = await Promise.all([1, 2, 3, 4].map(() => fund(database, payment)));
+    expect(booked.filter((one) => one.booked)).toHaveLength(1);
+    expect(new Set(booked.map(({ id }) => id)).size).toBe(1);
+    expect(await refusal(fund(database, { ...payment, amount: eur("21.00") }))).toBe(
+      "reference_taken",
+    );
+    const bob = await person(database, "bob");
+    expect(await refusal(fund(database, { ...payment, patron: bob.id }))).toBe("reference_taken");
+  });
+
+  test("takes nothing that is no payment", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    for (const amount of [0n, -1_000_000n, 5n, 2n ** 62n]) {
+      expect(
+        await refusal(
+          fund(database, { patron: alice.id, amount: toMicro(amount), at: at("2026-11-02") }),
+        ),
+      ).toBe("amount_invalid");
+      expect(
+        await refusal(
+          refund(database, { patron: alice.id, amount: toMicro(amount), at: at("2026-11-02") }),
+        ),
+      ).toBe("amount_invalid");
+    }
+  });
+
+  test("gives back what is there, and not what a frozen month still needs", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice", { budget: "5.00", money: "8.00" });
+    await click(database, alice, await remotePost(database, "https://far.example/1", ANN));
+    expect(
+      await refusal(
+        refund(database, { patron: alice.id, amount: eur("8.01"), at: at("2026-11-20") }),
+      ),
+    ).toBe("balance_too_low");
+    // The month is over and frozen by this very attempt, but not closed yet.
+    expect(
+      await refusal(
+        refund(database, { patron: alice.id, amount: eur("3.01"), at: at("2026-12-01") }),
+      ),
+    ).toBe("balance_too_low");
+    expect(
+      (
+        await refund(database, {
+          patron: alice.id,
+          amount: eur("3.00"),
+          reference: "back",
+          at: at("2026-12-01"),
+        })
+      ).booked,
+    ).toBe(true);
+    expect(
+      (
+        await refund(database, {
+          patron: alice.id,
+          amount: eur("3.00"),
+          reference: "back",
+          at: at("2026-12-01"),
+        })
+      ).booked,
+    ).toBe(false);
+    await settle(database, { at: at("2026-12-01") });
+    expect(await payeesOf(database, november)).toEqual({ [ANN]: "5000000" });
+  });
+
+  test("two refunds at once cannot take the same money", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice", { money: "10.00" });
+    const answers = await Promise.all(
+      [1, 2, 3].map(() =>
+        refusal(refund(database, { patron: alice.id, amount: eur("6.00"), at: at("2026-11-05") })),
+      ),
+    );
+    expect(answers.sort()).toEqual(["accepted", "balance_too_low", "balance_too_low"]);
+  });
+});
+
+describe("a subscription", () => {
+  test("makes one flattr at each opening, rests while paused, and uses up no openings then", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const thing = await remotePost(database, "https://far.example/1", ANN);
+    const which = { patron: alice.id, thing };
+    await subscribe(database, { ...which, months: 2, at: at("2026-11-10") });
+    await pauseSubscription(database, { ...which, at: at("2026-11-20") });
+    await tick(database, at("2026-12-02"));
+    expect(await database.sql`SELECT 1 FROM flattr`).toHaveLength(0);
+    await subscribe(database, { ...which, months: 2, at: at("2026-12-20") });
+    for (const month of ["2027-01-02", "2027-02-02", "2027-03-02"]) await tick(database, at(month));
+    expect(await database.sql`SELECT period FROM flattr ORDER BY period`).toEqual([
+      { period: 202701 },
+      { period: 202702 },
+    ]);
+    expect(await refusal(unsubscribe(database, { ...which, at: at("2027-03-03") }))).toBe(
+      "not_found",
+    );
+  });
+
+  test("fires once for each month, also after months in which nothing ran", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice", { budget: "2.00", money: "20.00" });
+    const thing = await remotePost(database, "https://far.example/1", ANN);
+    await subscribe(database, { patron: alice.id, thing, months: null, at: at("2026-11-10") });
+    await Promise.all([1, 2, 3].map(() => tick(database, at("2027-03-15"))));
+    expect(await database.sql`SELECT period FROM flattr ORDER BY period`).toEqual(
+      [202612, 202701, 202702, 202703].map((period) => ({ period })),
+    );
+    expect(await payeesOf(database, "2027-02" as Period)).toEqual({ [ANN]: "2000000" });
+  });
+
+  test("is refused where a click is, and for lengths that are none", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const thing = await remotePost(database, "https://far.example/1", ANN);
+    for (const months of [0, -1, 1.5, 121])
+      expect(
+        await refusal(
+          subscribe(database, { patron: alice.id, thing, months, at: at("2026-11-10") }),
+        ),
+      ).toBe("subscription_invalid");
+    expect(
+      await refusal(
+        subscribe(database, {
+          patron: alice.id,
+          thing: await localPost(database, alice),
+          months: null,
+          at: at("2026-11-10"),
+        }),
+      ),
+    ).toBe("flattr_owner");
+    await declinePayments(database, { payee: ANN, at: at("2026-11-11") });
+    expect(
+      await refusal(
+        subscribe(database, { patron: alice.id, thing, months: null, at: at("2026-11-12") }),
+      ),
+    ).toBe("payee_declined");
+  });
+
+  test(
+    "seventy thousand fire in one opening, each with an id of its own",
+    { timeout: 120_000 },
+    async () => {
+      const database = await testDatabase();
+      const alice = await person(database, "alice");
+      const thing = await remotePost(database, "https://far.example/1", ANN);
+      await tick(database, at("2026-11-02"));
+      await database.sql`
+      WITH made AS (INSERT INTO thing (id, uri, kind, split, found_at)
+        SELECT n, 'https://far.example/many/' || n, 'Note', (SELECT split FROM thing WHERE id = ${thing}), now() FROM generate_series(1, 70000) n RETURNING id)
+      INSERT INTO subscription (id, patron, thing, since) SELECT id, ${alice.id}, id, '2026-11-05' FROM made`;
+      await tick(database, at("2026-12-01"));
+      expect(
+        await database.sql`SELECT count(*)::int AS count, count(DISTINCT id)::int AS ids, min(period) AS period FROM flattr`,
+      ).toEqual([{ count: 70_000, ids: 70_000, period: 202612 }]);
+    },
+  );
+});
