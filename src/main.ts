@@ -85,16 +85,17 @@ async function serve(
   try {
     const listening = role === "work" ? undefined : await instance.serve();
     if (role !== "web") await instance.work();
+    const { origin } = instance.database.settings;
     const next = "npm run -s fediflattr -- account create NAME --email ADDRESS --admin";
     const where =
       listening === undefined
         ? "Fediflattr does its jobs"
-        : `Fediflattr answers on ${listening.address}`;
+        : `Fediflattr answers on ${listening.address}${listening.address === origin ? "" : ` for ${origin}`}`;
     print(
       {
         json: {
           address: listening?.address ?? null,
-          origin: instance.database.settings.origin,
+          origin,
           role,
           next,
         },

@@ -48,6 +48,9 @@ const CONNECTIONS_MAX = 16;
 /** How long a connection may take; the server may be starting again. */
 const CONNECT_SECONDS_MAX = 10;
 
+/** How long after a lost connection the next one is tried. */
+const RECONNECT_SECONDS = 0.2;
+
 /** Where a served database is, from its URL. `?host=/folder` names a unix socket, as libpq has it. */
 export function addressOf(url: string): postgres.Options<Record<string, never>> {
   const parsed = new URL(url);
@@ -84,6 +87,8 @@ export function openClients(
     // A connection that stays shows other processes that the embedded server is still needed.
     idle_timeout: 0,
     max_lifetime: null,
+    // A server that comes back is found at once; the default waits up to twenty seconds.
+    backoff: () => RECONNECT_SECONDS,
     onnotice: () => {},
     connection: { application_name: "fediflattr", timezone: "UTC" },
   };

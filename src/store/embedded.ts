@@ -77,11 +77,14 @@ export async function openEmbedded(
   const home = resolve(folder);
   await mkdir(home, { recursive: true, mode: 0o700 });
   const server = await describeServer(home, { ...SETTINGS, ...settings });
-  await ensureRunning(server);
+  const held = { sql: connect(server, DATABASE) };
+  await hold(server, held);
   return {
     address: server.address,
-    revive: () => ensureRunning(server),
-    release: () => release(server),
+    revive: async () => {
+      if (!(await answers(held.sql))) await hold(server, held);
+    },
+    release: () => release(server, held),
   };
 }
 
@@ -108,12 +111,23 @@ async function describeServer(home: string, settings: ServerSettings): Promise<S
   };
 }
 
-async function ensureRunning(server: Server): Promise<void> {
-  if (await answers(server, 1)) return;
+/** The connection by which others see that a process still needs the server. */
+interface Held {
+  sql: postgres.Sql;
+}
+
+/**
+ * Starts the server if it does not run, and connects to stay. Under the lock, so that nobody who ends meanwhile
+ * stops the server between our look and our connection.
+ */
+async function hold(server: Server, held: Held): Promise<void> {
   await withLockFile(join(server.home, "start.lock"), async () => {
-    if (await answers(server, 1)) return;
+    if (await answers(held.sql)) return;
     if (!(await exists(join(server.data, "PG_VERSION")))) await initialise(server);
     await start(server);
+    await held.sql.end({ timeout: 0 });
+    held.sql = connect(server, DATABASE);
+    await held.sql`SELECT 1`;
   });
 }
 
@@ -157,7 +171,7 @@ async function start(server: Server): Promise<void> {
       ]);
       break;
     } catch (cause) {
-      if (await answers(server, 1)) break;
+      if (await isUp(server)) break;
       if (performance.now() > deadline) {
         const words = (await readFile(log, "utf8")).trimEnd().split("\n").slice(-5).join("\n");
         throw new Error(
@@ -168,20 +182,24 @@ async function start(server: Server): Promise<void> {
       await sleep(250);
     }
   }
-  await withConnection(server, "postgres", async (sql) => {
+  const sql = connect(server, "postgres");
+  try {
     const [found] = await sql`SELECT FROM pg_database WHERE datname = ${DATABASE}`;
     if (found === undefined) await sql`CREATE DATABASE ${sql(DATABASE)}`;
-  });
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
 }
 
-async function release(server: Server): Promise<void> {
+async function release(server: Server, held: Held): Promise<void> {
   await withLockFile(join(server.home, "start.lock"), async () => {
-    const others = await withConnection(server, "postgres", async (sql) => {
-      const [row] = await sql<[{ count: number }]>`
-        SELECT count(*)::int AS count FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`;
-      return row.count;
-    }).catch(() => undefined);
-    if (others === 0) {
+    const isLast = await held.sql<[{ last: boolean }]>`
+      SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()) AS last`.then(
+      ([{ last }]) => last,
+      () => false,
+    );
+    await held.sql.end({ timeout: 1 });
+    if (isLast)
       await server.identity.run(join(server.native, "bin/pg_ctl"), [
         "stop",
         "-w",
@@ -190,37 +208,38 @@ async function release(server: Server): Promise<void> {
         "-D",
         server.data,
       ]);
-    }
   });
 }
 
-async function answers(server: Server, seconds: number): Promise<boolean> {
-  if (!(await exists(join(server.address.host, ".s.PGSQL.5432")))) return false;
-  return withConnection(server, DATABASE, (sql) => sql`SELECT 1`, seconds).then(
+async function answers(sql: postgres.Sql): Promise<boolean> {
+  return sql`SELECT 1`.then(
     () => true,
     () => false,
   );
 }
 
-async function withConnection<T>(
-  server: Server,
-  database: string,
-  work: (sql: postgres.Sql) => Promise<T>,
-  seconds = 10,
-): Promise<T> {
-  const sql = postgres({
+/** True when the server runs, even if it was stopped before it had our database. */
+async function isUp(server: Server): Promise<boolean> {
+  const sql = connect(server, "postgres");
+  const up = await answers(sql);
+  await sql.end({ timeout: 0 });
+  return up;
+}
+
+/** One connection that stays; after a lost server it is tried again at once. */
+function connect(server: Server, database: string): postgres.Sql {
+  return postgres({
     ...server.address,
     port: 5432,
     database,
     max: 1,
-    connect_timeout: seconds,
+    connect_timeout: 10,
+    idle_timeout: 0,
+    max_lifetime: null,
+    backoff: () => 0,
+    connection: { application_name: "fediflattr hold" },
     onnotice: () => {},
   });
-  try {
-    return await work(sql);
-  } finally {
-    await sql.end({ timeout: 1 });
-  }
 }
 
 /** The platform's binaries; also makes the library links that npm packages cannot hold. */

@@ -124,19 +124,15 @@ function thingCommands(program: Command, run: Run): void {
 
   thing
     .command("learn")
-    .argument("<file>", "an ActivityStreams document, as JSON")
+    .argument("<file>", "an ActivityStreams document as JSON, or an answer recorded as {url, body}")
     .option("--from <address>", "where it came from; its own id without this")
     .description(
       "remember a post or an actor of another server, with the authors that its document names",
     )
     .action((file: string, { from }: { from?: string }) =>
       run(async (house) => {
-        const document = await readDocument(file);
-        const id =
-          typeof document === "object" && document !== null && "id" in document
-            ? String(document.id)
-            : "";
-        return remember(house, thingOfDocument(document, from ?? id));
+        const { document, url } = await readDocument(file);
+        return remember(house, thingOfDocument(document, from ?? url));
       }),
     );
 
@@ -155,9 +151,14 @@ function thingCommands(program: Command, run: Run): void {
     );
 }
 
-async function readDocument(file: string): Promise<unknown> {
+/** A document, or an answer as it was recorded: `{url, body}`. */
+async function readDocument(file: string): Promise<{ document: unknown; url: string }> {
   try {
-    return JSON.parse(await readFile(file, "utf8")) as unknown;
+    const read = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown> | null;
+    const recorded = typeof read?.["body"] === "object" && typeof read["url"] === "string";
+    return recorded
+      ? { document: read["body"], url: String(read["url"]) }
+      : { document: read, url: String(read?.["id"]) };
   } catch (cause) {
     throw new Refusal("document_invalid", {
       rule: `${file} must be a file with JSON (${cause instanceof Error ? cause.message : ""})`,

@@ -71,7 +71,7 @@ export function preferredLanguage(acceptLanguage: string | undefined): Language 
         quality: quality === undefined ? 1 : Number(quality),
       };
     })
-    .filter(({ language, quality }) => language in LANGUAGES && quality > 0)
+    .filter(({ language, quality }) => Object.hasOwn(LANGUAGES, language) && quality > 0)
     .sort((one, other) => other.quality - one.quality);
   return (wanted[0]?.language as Language | undefined) ?? "en";
 }

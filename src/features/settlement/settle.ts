@@ -2,13 +2,12 @@
 
 import { sql } from "drizzle-orm";
 import { type Micro, toMicro } from "../../rules/amount.ts";
-import { closesAt, type Period, periodFromNumber, periodNumber } from "../../rules/period.ts";
+import { type Period, periodFromNumber, periodNumber } from "../../rules/period.ts";
 import type { Database, Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Temporal } from "../../store/time.ts";
 import { closePeriod, finalisePeriods } from "./close.ts";
-import { divideRange } from "./divide.ts";
-import { turn, turnMonths } from "./turn.ts";
+import { turnMonths } from "./turn.ts";
 
 /** What a month came to. Without names: for the operator's eyes and the open data. */
 export interface Summary {
@@ -56,42 +55,20 @@ class DryRunIsOver extends Error {
 /**
  * Says what `settle` would do, and does nothing: everything happens in one transaction that is then rolled back.
  *
- * @throws as `settle`, and Refusal "period_invalid" when an earlier month must be closed first
+ * @throws as `settle`
  */
 export async function settleDryRun(
   database: Database,
-  { period: named, at }: { period?: Period | undefined; at: Temporal.Instant },
+  wish: { period?: Period | undefined; at: Temporal.Instant },
 ): Promise<Summary> {
   try {
-    await database.drizzle.transaction(async (tx) => {
-      await turn(database, tx, at);
-      const period = await chooseOver({ ...database, drizzle: tx }, named);
-      const [earlier] = await tx.execute(
-        sql`SELECT FROM period WHERE state = 'frozen' AND id < ${periodNumber(period)}`,
-      );
-      if (earlier !== undefined)
-        throw new Refusal("period_invalid", {
-          period,
-          why: "an earlier month must be closed first",
-        });
-      const ranges = await tx.execute<{ range: number; lo: string; hi: string }>(sql`
-        SELECT range, lo, hi FROM settlement_range WHERE period = ${periodNumber(period)} AND done = 0 ORDER BY range`);
-      for (const { range, lo, hi } of ranges) {
-        await divideRange(database, tx, {
-          period,
-          lo: BigInt(lo),
-          hi: BigInt(hi),
-          key: `settle:${period}:${range}`,
-          at: closesAt(period),
-        });
-      }
-      throw new DryRunIsOver(await summaryOf(tx, period));
+    return await database.drizzle.transaction(async (tx) => {
+      throw new DryRunIsOver(await settle({ ...database, drizzle: tx }, wish));
     });
   } catch (error) {
     if (error instanceof DryRunIsOver) return error.summary;
     throw error;
   }
-  throw new Error("a dry run must not be committed");
 }
 
 async function chooseOver({ drizzle }: Database, named: Period | undefined): Promise<Period> {

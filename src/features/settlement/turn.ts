@@ -54,7 +54,7 @@ async function nextStep(tx: Pick<Tx, "execute">, at: Temporal.Instant): Promise<
 }
 
 /** One turn: freeze what is over, open the next. Looks again under the lock, since another process may have done it. */
-export async function turn(database: Database, tx: Tx, at: Temporal.Instant): Promise<void> {
+async function turn(database: Database, tx: Tx, at: Temporal.Instant): Promise<void> {
   await tx.execute(sql`SELECT pg_advisory_xact_lock(${TURN_LOCK})`);
   if ((await nextStep(tx, at)).do !== "turn") return;
   const [latest] = await tx.execute<{ id: number }>(
