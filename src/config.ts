@@ -5,6 +5,7 @@ import { type Micro, parseAmount } from "./rules/amount.ts";
 import { FEE_BASIS_POINTS_MAX } from "./rules/division.ts";
 import { Temporal } from "./store/time.ts";
 
+/** The settings of one process. */
 export interface Config {
   /** `ORIGIN`: the public address, part of every id. Undefined: the one the database remembers, else localhost. */
   readonly origin: string | undefined;
@@ -34,6 +35,7 @@ export interface Config {
   readonly migrationsFolder: string;
 }
 
+/** What `LOG_LEVEL` may be, from much to little. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 

@@ -17,6 +17,7 @@ import { ensureSigningKey, openSigner, publicKeys, type Signer } from "./store/s
 import { type Clock, machineClock } from "./store/time.ts";
 import connect from "postgres";
 
+/** An open instance. */
 export interface Instance {
   readonly config: Config;
   readonly clock: Clock;

@@ -19,6 +19,7 @@ export function toMicro(amount: bigint): Micro {
   return amount as Micro;
 }
 
+/** No money. */
 export const ZERO = toMicro(0n);
 
 /** Adds amounts of one currency. */
@@ -28,6 +29,7 @@ export function sum(amounts: Iterable<bigint>): Micro {
   return toMicro(total);
 }
 
+/** The smaller of two amounts. */
 export function smaller(one: Micro, other: Micro): Micro {
   return one < other ? one : other;
 }

@@ -5,6 +5,7 @@ const ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 /** Longest text that is read: keys and signatures need at most 90 characters, and the work grows with the square. */
 const TEXT_CHARS_MAX = 200;
 
+/** Writes bytes as base58btc, without the `z`. */
 export function base58(bytes: Uint8Array): string {
   let number = bytes.reduce((total, byte) => total * 256n + BigInt(byte), 0n);
   let text = "";

@@ -34,8 +34,10 @@ export function feeOf(spent: Micro, basisPoints: number): Micro {
  */
 export function divideEqually(amount: Micro, count: number): Micro[] {
   const share = amount / BigInt(count);
-  const larger = Number(amount % BigInt(count));
-  return Array.from({ length: count }, (_, place) => toMicro(place < larger ? share + 1n : share));
+  const larger = amount % BigInt(count);
+  return Array.from({ length: count }, (_, place) =>
+    toMicro(BigInt(place) < larger ? share + 1n : share),
+  );
 }
 
 /**

@@ -7,6 +7,7 @@ import { type Part, type Payee, splitShare, takingPart } from "./split.ts";
 /** Where a flattr came from; subscriptions stand first in the division. */
 export type FlattrSource = "subscription" | "click";
 
+/** A flattr of the month. */
 export interface CountedFlattr {
   readonly id: bigint;
   readonly source: FlattrSource;
@@ -29,6 +30,7 @@ export interface FrozenMonth {
  */
 export type MonthState = "settled" | "unfunded";
 
+/** What a closed month comes to. */
 export interface ClosedMonth {
   readonly state: MonthState;
   readonly spent: Micro;

@@ -9,6 +9,7 @@ export interface Payee {
   readonly weight: number;
 }
 
+/** What one payee gets of a share. */
 export interface Part {
   readonly payee: string;
   readonly amount: Micro;

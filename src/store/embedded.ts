@@ -43,6 +43,7 @@ export interface Address {
   readonly user: string;
 }
 
+/** The embedded server, as one process uses it. */
 export interface Embedded {
   readonly address: Address;
   /** Starts the server again if it was killed; does nothing while it runs. */
@@ -136,10 +137,16 @@ async function initialise(server: Server): Promise<void> {
   const draft = `${server.data}.init`;
   await rm(draft, { recursive: true, force: true });
   await prepareFolder(draft, server.identity);
+  const options =
+    "-A trust -E UTF8 --data-checksums --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C --no-instructions";
+  const quick = server.settings["fsync"] === "off" ? ["--no-sync"] : [];
   await server.identity.run(join(server.native, "bin/initdb"), [
-    ...["-D", draft, "-U", USER, "-A", "trust", "-E", "UTF8", "--data-checksums"],
-    ...["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions"],
-    ...(server.settings["fsync"] === "off" ? ["--no-sync"] : []),
+    "-D",
+    draft,
+    "-U",
+    USER,
+    ...options.split(" "),
+    ...quick,
   ]);
   await writeFile(join(draft, "postgresql.auto.conf"), "", { flag: "a" });
   await rename(draft, server.data);

@@ -62,7 +62,7 @@ describe("digests.json", () => {
             publicKey,
           ),
         ).toBe(false);
-        expect(isSigned({ ...document, extra: true } as Document, signed, publicKey)).toBe(false);
+        expect(isSigned({ ...document, extra: true }, signed, publicKey)).toBe(false);
       }
     },
   );

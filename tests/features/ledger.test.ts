@@ -198,7 +198,7 @@ describe("the ledger refuses", () => {
       "(key, kind, at) VALUES ('try', 'try', now())",
       "(key, kind, at, xact) VALUES ('try', 'try', now(), '1'::xid8)",
     );
-    expect(await answerTo(database, `${statement}`)).toBe("accepted");
+    expect(await answerTo(database, statement)).toBe("accepted");
     expect(
       await answerTo(
         database,

@@ -129,7 +129,6 @@ export class Model {
   readonly #gone = new Set<string>();
   readonly #references = new Map<string, string>();
   readonly #local: ReadonlyMap<string, string>;
-  readonly #hostOf: (payee: string) => string;
 
   /** @param people local names with their actor's URI; @param begin when the first month is opened */
   constructor(
@@ -141,7 +140,6 @@ export class Model {
     this.#settings = settings;
     this.#fee = settings.feeBasisPoints;
     this.#local = people;
-    this.#hostOf = (payee) => new URL(payee).host;
     for (const { uri, authors } of things) this.#things.set(uri, { authors, deleted: false });
     for (const name of people.keys()) this.budgets.set(name, 0n);
     this.#turn(begin);
@@ -219,7 +217,7 @@ export class Model {
       case "block":
         this.#blocked.add(`${event.kind} ${event.target}`);
     }
-    this.#giveBack(({ payee }) => this.#isUnpaid(payee) !== undefined);
+    this.#giveBack(({ payee }) => this.#isUnpaid(payee));
     return "ok";
   }
 
@@ -251,16 +249,9 @@ export class Model {
   }
 
   #refusePayees(patron: string, authors: ModelThing["authors"]): string | undefined {
-    const reasons = authors.map(({ payee }) => this.#isUnpaid(payee));
-    if (
-      authors.some(
-        ({ payee }, place) => !this.#isOwn(patron, payee) && reasons[place] === undefined,
-      )
-    )
-      return undefined;
-    if (authors.some(({ payee }) => this.#isOwn(patron, payee))) return "flattr_owner";
-    if (reasons.every((reason) => reason === "payee_gone")) return "no_payee";
-    return "payee_unpaid";
+    const isOwn = ({ payee }: { payee: string }) => this.#isOwn(patron, payee);
+    if (authors.some((one) => !isOwn(one) && !this.#isUnpaid(one.payee))) return undefined;
+    return authors.some(isOwn) ? "flattr_owner" : "payee_unpaid";
   }
 
   #isOwn(patron: string, payee: string): boolean {
@@ -270,12 +261,13 @@ export class Model {
     );
   }
 
-  #isUnpaid(payee: string): string | undefined {
-    if (this.#gone.has(payee)) return "payee_gone";
-    if (this.#declined.has(payee)) return "payee_declined";
-    const blocked =
-      this.#blocked.has(`payee ${payee}`) || this.#blocked.has(`host ${this.#hostOf(payee)}`);
-    return blocked ? "payee_blocked" : undefined;
+  #isUnpaid(payee: string): boolean {
+    return (
+      this.#gone.has(payee) ||
+      this.#declined.has(payee) ||
+      this.#blocked.has(`payee ${payee}`) ||
+      this.#blocked.has(`host ${new URL(payee).host}`)
+    );
   }
 
   #running(patron: string, thing: string): Subscription | undefined {
@@ -339,10 +331,7 @@ export class Model {
     mine.state = "late";
     this.#divide(month, patron, mine, amount);
     this.#giveBack(
-      (one) =>
-        one.month === month.number &&
-        one.patron === patron &&
-        this.#isUnpaid(one.payee) !== undefined,
+      (one) => one.month === month.number && one.patron === patron && this.#isUnpaid(one.payee),
     );
     return "ok";
   }
@@ -414,8 +403,7 @@ export class Model {
   #freeze(month: ModelMonth): void {
     month.state = "frozen";
     for (const { patron, authors } of month.flattrs) {
-      for (const { payee } of authors)
-        if (this.#isUnpaid(payee) === undefined) month.paid.add(payee);
+      for (const { payee } of authors) if (!this.#isUnpaid(payee)) month.paid.add(payee);
       if (month.settlements.has(patron)) continue;
       const wanted = this.#wanted.get(patron)?.findLast(({ since }) => since < month.closes);
       month.settlements.set(patron, {
@@ -438,7 +426,7 @@ export class Model {
     for (const [patron, mine] of month.settlements)
       if (mine.state === "frozen") this.#settlePatron(month, patron, mine);
     month.state = "closed";
-    this.#giveBack((one) => one.month === month.number && this.#isUnpaid(one.payee) !== undefined);
+    this.#giveBack((one) => one.month === month.number && this.#isUnpaid(one.payee));
   }
 
   #settlePatron(month: ModelMonth, patron: string, mine: ModelSettlement): void {

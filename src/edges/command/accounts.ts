@@ -10,6 +10,7 @@ import { findPayee } from "../../features/thing/find.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Run } from "./terminal.ts";
 
+/** Adds these commands to the program. */
 export function accountCommands(program: Command, run: Run): void {
   const account = program.command("account").description("people of this instance");
 

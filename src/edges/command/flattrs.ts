@@ -13,6 +13,7 @@ import type { Payee } from "../../rules/split.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { type House, type Run, wholeNumber } from "./terminal.ts";
 
+/** Adds these commands to the program. */
 export function flattrCommands(program: Command, run: Run): void {
   const which = async ({ database, clock }: House, name: string, text: string) => {
     const at = clock.now();

@@ -6,6 +6,7 @@ import { fund, refund } from "../../features/budget/cash.ts";
 import { setBudget } from "../../features/budget/set.ts";
 import { amountArgument, money, type Run } from "./terminal.ts";
 
+/** Adds these commands to the program. */
 export function moneyCommands(program: Command, run: Run): void {
   program
     .command("budget")

@@ -12,6 +12,7 @@ import type { Database } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { money, periodArgument, type Answer, type House, type Run } from "./terminal.ts";
 
+/** Adds these commands to the program. */
 export function monthCommands(program: Command, run: Run): void {
   program
     .command("settle")

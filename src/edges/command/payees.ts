@@ -13,6 +13,7 @@ import {
 import { requirePayee } from "../../features/thing/find.ts";
 import type { House, Run } from "./terminal.ts";
 
+/** Adds these commands to the program. */
 export function payeeCommands(program: Command, run: Run): void {
   program
     .command("decline")

@@ -8,6 +8,7 @@ import type { Database } from "../../store/database.ts";
 import { fill, LANGUAGES, preferredLanguage } from "./words.ts";
 import { STYLE } from "./style.ts";
 
+/** What the pages need. */
 export interface WebParts {
   readonly database: Database;
   /** How many migrations this program knows. */
@@ -19,6 +20,7 @@ export interface WebParts {
 /** How long the database may take to answer before this node calls itself not ready. */
 const READY_MS_MAX = 1000;
 
+/** All addresses that answer HTTP. */
 export const pageRoutes = ({ database, migrations, isDraining, publicKeys }: WebParts) =>
   new Hono()
     .use(

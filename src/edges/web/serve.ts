@@ -10,6 +10,7 @@ export interface Where {
   readonly port: number;
 }
 
+/** A server that answers. */
 export interface Listening {
   /** An address that answers, for people on this machine. */
   readonly address: string;

@@ -53,6 +53,7 @@ const nl: Words = {
   source: "Vrije software (AGPL 3.0 of nieuwer).",
 };
 
+/** The languages of the pages; English is what the others are checked against. */
 export const LANGUAGES = { en, de, nl } as const;
 export type Language = keyof typeof LANGUAGES;
 

@@ -9,6 +9,7 @@ import { ensureActors } from "./actor.ts";
 import { hashPassword } from "./password.ts";
 import { account } from "./schema.ts";
 
+/** Somebody who gets an account. */
 export interface NewAccount {
   readonly name: string;
   readonly email: string;

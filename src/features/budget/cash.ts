@@ -13,6 +13,7 @@ import { fundLate } from "../settlement/late.ts";
 import { isWholeMinor } from "./set.ts";
 import { cash } from "./schema.ts";
 
+/** Real money that moved. */
 export interface Payment {
   readonly patron: AccountId;
   readonly amount: Micro;
@@ -22,6 +23,7 @@ export interface Payment {
   readonly at: Temporal.Instant;
 }
 
+/** What became of a payment. */
 export interface Booked {
   readonly id: bigint;
   /** False when this reference had been booked before. */

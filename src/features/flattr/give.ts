@@ -10,6 +10,7 @@ import type { ThingId } from "../thing/thing.ts";
 
 export type FlattrId = bigint;
 
+/** A click. */
 export interface Gift {
   readonly patron: AccountId;
   readonly thing: ThingId;
@@ -20,6 +21,7 @@ export interface Gift {
   readonly at: Temporal.Instant;
 }
 
+/** What became of a click. */
 export interface Given {
   /** Undefined when a favourite is not a flattr, by the patron's own choice. */
   readonly flattr: FlattrId | undefined;

@@ -6,6 +6,7 @@ import { closesAt, type Period, periodNumber } from "../../rules/period.ts";
 import type { Database, Tx } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 
+/** Patrons whose month is divided together, from `lo` to `hi`. */
 export interface Range {
   readonly period: Period;
   readonly lo: bigint;

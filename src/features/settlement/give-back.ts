@@ -6,6 +6,7 @@ import { type Period, periodFromNumber, periodNumber } from "../../rules/period.
 import type { Database, Tx } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 
+/** What goes back, and why. */
 export interface GiveBack {
   /** Of the whole; one transfer per month gets the month added. */
   readonly key: string;

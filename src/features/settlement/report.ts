@@ -9,6 +9,7 @@ import { sqlTime } from "../../store/time.ts";
 import type { AccountId } from "../account/create.ts";
 import { balanceOf } from "../ledger/book.ts";
 
+/** One payee of one flattr. */
 export interface Given {
   readonly thing: string;
   readonly payee: string;
@@ -18,12 +19,14 @@ export interface Given {
   readonly state: "own" | "peer" | "waiting" | "returned" | "left out" | undefined;
 }
 
+/** What one thing brought its creator. */
 export interface Received {
   readonly thing: string;
   readonly flattrs: number;
   readonly amount: Micro;
 }
 
+/** One account's month. */
 export interface MonthReport {
   readonly period: Period;
   readonly state: "open" | "frozen" | "closed" | "final";

@@ -18,7 +18,15 @@ const ACTOR_TYPES: ReadonlySet<string> = new Set([
 
 /** Types that can be flattred (N6). @see https://www.w3.org/TR/activitystreams-vocabulary/#object-types */
 const OBJECT_TYPES: ReadonlySet<string> = new Set([
-  ...["Article", "Audio", "Document", "Event", "Image", "Note", "Page", "Question", "Video"],
+  "Article",
+  "Audio",
+  "Document",
+  "Event",
+  "Image",
+  "Note",
+  "Page",
+  "Question",
+  "Video",
   ...ACTOR_TYPES,
 ]);
 

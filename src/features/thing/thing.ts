@@ -14,6 +14,7 @@ export type ThingId = bigint;
 export type SplitId = bigint;
 export type Thing = typeof thing.$inferSelect;
 
+/** A thing as somebody describes it. */
 export interface NewThing {
   /** Its id at home, kept as it is: ids are compared byte by byte. */
   readonly uri: string;
