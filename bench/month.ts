@@ -1,15 +1,10 @@
 /** A synthetic month, made in sets: patrons, creators elsewhere, money, and flattrs in random order of arrival. */
 
 import type postgres from "postgres";
-import { parsePeriod, periodNumber } from "../src/rules/period.ts";
+import { periodNumber } from "../src/rules/period.ts";
 import { turnMonths } from "../src/features/settlement/turn.ts";
-import { Temporal } from "../src/store/time.ts";
 import { withClient, withDatabase } from "./server.ts";
-
-export const MONTH = parsePeriod("2026-11")!;
-export const MONTH_OPENS = Temporal.Instant.from("2026-11-01T00:00:00Z");
-export const MONTH_CLOSES = Temporal.Instant.from("2026-12-01T00:00:00Z");
-export const GRACE_ENDS = Temporal.Instant.from("2026-12-08T00:00:00Z");
+import { MONTH, MONTH_OPENS } from "./settings.ts";
 
 /** Creators, the servers that they are on, and how many things each one has made. */
 const CREATORS = 50_000;

@@ -4,7 +4,6 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
-import { toMicro } from "../src/rules/amount.ts";
 import { readConfig } from "../src/config.ts";
 import { openInstance } from "../src/instance.ts";
 import {
@@ -15,14 +14,7 @@ import {
   urlOf,
 } from "../src/store/database.ts";
 import { openEmbedded } from "../src/store/embedded.ts";
-
-export const SETTINGS: Settings = {
-  origin: "https://home.example",
-  currency: "EUR",
-  minimumBudget: toMicro(2_000_000n),
-  feeBasisPoints: 1000,
-  unclaimedMonths: 12,
-};
+import { SETTINGS } from "./settings.ts";
 
 /** Clock ticks of /proc/PID/stat. */
 const TICKS_PER_SECOND = 100;
@@ -30,6 +22,8 @@ const TICKS_PER_SECOND = 100;
 export interface Server {
   /** A database for making others. */
   readonly url: string;
+  /** For files that live as long as the server. */
+  readonly folder: string;
   /** Makes a database with the tables of an instance. */
   makeDatabase(name: string): Promise<string>;
   /** Copies a database nobody is connected to. */
@@ -63,6 +57,7 @@ export async function withServer<T>(
 function serverAt(url: string, folder: string, made: Set<string>): Server {
   return {
     url,
+    folder,
     async makeDatabase(name) {
       made.add(name);
       await withClient(url, (sql) => sql`CREATE DATABASE ${sql(name)}`);

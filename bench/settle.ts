@@ -3,12 +3,14 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { build } from "rolldown";
 import type postgres from "postgres";
 import { checkBooks } from "../src/features/settlement/check.ts";
 import { periodNumber } from "../src/rules/period.ts";
 import { median, printerOf } from "./figures.ts";
-import { fillMonth, MONTH } from "./month.ts";
+import { fillMonth } from "./month.ts";
 import type { Options } from "./options.ts";
+import { MONTH } from "./settings.ts";
 import {
   backendsOf,
   cpuSecondsOf,
@@ -44,8 +46,15 @@ export async function benchSettle({ database, patrons, rounds }: Options): Promi
   const sizes = [...patrons].sort((a, b) => a - b);
   const rates: number[] = [];
   await withServer(database, async (server) => {
+    const worker = join(server.folder, "worker.js");
+    await build({
+      input: join(import.meta.dirname, "worker.ts"),
+      platform: "node",
+      output: { file: worker, format: "esm", codeSplitting: false },
+      logLevel: "silent",
+    });
     for (const [place, size] of sizes.entries()) {
-      const rate = await measureSize(server, { patrons: size, rounds, isChecked: place === 0 });
+      const rate = await measureSize(server, { patrons: size, rounds, worker, isChecked: place === 0 });
       rates.push(rate);
     }
   });
@@ -59,9 +68,17 @@ export async function benchSettle({ database, patrons, rounds }: Options): Promi
   }
 }
 
+interface Job {
+  readonly patrons: number;
+  readonly rounds: number;
+  /** The worker's program. */
+  readonly worker: string;
+  readonly isChecked: boolean;
+}
+
 async function measureSize(
   server: Server,
-  { patrons, rounds, isChecked }: { patrons: number; rounds: number; isChecked: boolean },
+  { patrons, rounds, worker, isChecked }: Job,
 ): Promise<number> {
   const filled = `fl_bench_${process.pid}_${patrons}`;
   console.error(`Filling a month of ${patrons} patrons …`);
@@ -71,7 +88,7 @@ async function measureSize(
   for (let round = 1; round <= rounds; round += 1) {
     const name = `${filled}_${round}`;
     const url = await server.cloneDatabase(filled, name);
-    measured.push(await measureRound(url));
+    measured.push(await measureRound(url, worker));
     console.error(describe(measured.at(-1)!));
     if (isChecked && round === rounds) await printCheck(url, patrons);
     await server.dropDatabase(name);
@@ -152,11 +169,11 @@ async function printCheck(url: string, patrons: number): Promise<void> {
   });
 }
 
-async function measureRound(url: string): Promise<Round> {
+async function measureRound(url: string, program: string): Promise<Round> {
   return withClient(url, async (sql) => {
     const floor = await measureFloor(sql);
     await sql`CHECKPOINT`;
-    const workers = await startWorkers(url);
+    const workers = await startWorkers(program, url);
     try {
       const [first] = workers;
       const own = await backendsOf(sql);
@@ -241,12 +258,12 @@ interface Worker {
   end(): Promise<void>;
 }
 
-async function startWorkers(url: string): Promise<Worker[]> {
-  return Promise.all(Array.from({ length: WORKERS }, () => startWorker(url)));
+async function startWorkers(program: string, url: string): Promise<Worker[]> {
+  return Promise.all(Array.from({ length: WORKERS }, () => startWorker(program, url)));
 }
 
-async function startWorker(url: string): Promise<Worker> {
-  const child = fork(join(import.meta.dirname, "worker.ts"), [url]);
+async function startWorker(program: string, url: string): Promise<Worker> {
+  const child = fork(program, [url]);
   await answerOf(child);
   return {
     async tell(order) {

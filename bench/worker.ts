@@ -1,10 +1,13 @@
-/** A worker that closes months, as a process of its own: started by `settle.ts`, told what to do by messages. */
+/**
+ * A worker that closes months, as a process of its own: started by `settle.ts`, which bundles it as the program is
+ * bundled, and told what to do by messages.
+ */
 
+import { readFileSync } from "node:fs";
 import { openClients } from "../src/store/database.ts";
 import { closePeriod, finalisePeriods } from "../src/features/settlement/close.ts";
 import { turnMonths } from "../src/features/settlement/turn.ts";
-import { GRACE_ENDS, MONTH, MONTH_CLOSES } from "./month.ts";
-import { SETTINGS } from "./server.ts";
+import { GRACE_ENDS, MONTH, MONTH_CLOSES, SETTINGS } from "./settings.ts";
 
 export type Order = "turn" | "close" | "finalise" | "end";
 
@@ -39,5 +42,11 @@ async function follow(order: Order): Promise<void> {
 }
 
 function answer(wallMs: number): void {
-  process.send!({ wallMs, rssBytesPeak: process.resourceUsage().maxRSS * 1024 } satisfies Done);
+  process.send!({ wallMs, rssBytesPeak: rssBytesPeak() } satisfies Done);
+}
+
+/** `resourceUsage` would begin with the memory of the process that this one was forked from. */
+function rssBytesPeak(): number {
+  const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))!;
+  return Number(kibibytes) * 1024;
 }

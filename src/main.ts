@@ -28,6 +28,7 @@ export async function main(args: readonly string[]): Promise<void> {
   const program = new Command("fediflattr")
     .description("Flattr for the fediverse")
     .exitOverride()
+    .configureOutput({ writeErr: () => {} })
     .option("--json", "print one JSON object per line");
   program.configureHelp({ showGlobalOptions: true });
   const isJson = () => args.includes("--json");
@@ -63,7 +64,10 @@ export async function main(args: readonly string[]): Promise<void> {
   payeeCommands(program, run);
   monthCommands(program, run);
   everyCommand(program, (command) =>
-    command.exitOverride().option("--json", "print one JSON object per line"),
+    command
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} })
+      .option("--json", "print one JSON object per line"),
   );
 
   try {
@@ -153,10 +157,8 @@ function print({ json, text }: Answer, isJson: boolean): void {
 
 /** Says what went wrong: a code, a sentence, a status. */
 function report(error: unknown, isJson: boolean): void {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
-    return;
-  }
+  // Help was asked for, and printed.
+  if (error instanceof CommanderError && error.exitCode === 0) return;
   const { code, sentence, status } = describe(error);
   if (isJson)
     process.stdout.write(`${JSON.stringify({ error: code, error_description: sentence })}\n`);
@@ -165,6 +167,13 @@ function report(error: unknown, isJson: boolean): void {
 }
 
 function describe(error: unknown): { code: string; sentence: string; status: number } {
+  if (error instanceof CommanderError) {
+    const isSilent = error.code === "commander.help";
+    const sentence = isSilent
+      ? "Say which command; --help lists them."
+      : error.message.replace(/^error: /, "");
+    return { code: "command_invalid", sentence, status: EXIT_USAGE };
+  }
   if (error instanceof ConfigError)
     return { code: "setting_invalid", sentence: error.message, status: EXIT_USAGE };
   if (error instanceof Refusal) {
@@ -179,9 +188,17 @@ function describe(error: unknown): { code: string; sentence: string; status: num
       status: EXIT_FAILED,
     };
   }
+  // The innermost cause says what is wrong; those around it repeat queries, with what people wrote.
+  let cause = error;
+  while (cause instanceof Error && cause.cause instanceof Error && isQueryError(cause))
+    cause = cause.cause;
   return {
     code: "failed",
-    sentence: error instanceof Error ? error.message : String(error),
+    sentence: cause instanceof Error ? cause.message : String(cause),
     status: EXIT_FAILED,
   };
+}
+
+function isQueryError(error: Error): boolean {
+  return error.name === "DrizzleQueryError" || error.message.startsWith("Failed query");
 }

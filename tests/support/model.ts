@@ -221,6 +221,11 @@ export class Model {
     return "ok";
   }
 
+  /** The URI of somebody of this instance. */
+  actorOf(patron: string): string {
+    return this.#local.get(patron)!;
+  }
+
   /** What waits for a payee now. */
   waitingFor(payee: string): bigint {
     return sumOf(

@@ -9,6 +9,7 @@ import { takeBackFlattr } from "../../features/flattr/take-back.ts";
 import { thingOfDocument } from "../../features/thing/document.ts";
 import { findThing } from "../../features/thing/find.ts";
 import { type NewThing, rememberThing } from "../../features/thing/thing.ts";
+import { canonicalAddress } from "../../rules/address.ts";
 import type { Payee } from "../../rules/split.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { type House, type Run, wholeNumber } from "./terminal.ts";
@@ -147,7 +148,11 @@ function thingCommands(program: Command, run: Run): void {
     .description("remember a page, naming its authors by hand")
     .action((address: string, { author }: { author: string[] }) =>
       run((house) =>
-        remember(house, { uri: address, kind: "Page", payees: author.map(payeeArgument) }),
+        remember(house, {
+          uri: canonicalAddress(address) ?? address,
+          kind: "Page",
+          payees: author.map(payeeArgument),
+        }),
       ),
     );
 }

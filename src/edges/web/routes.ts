@@ -1,7 +1,9 @@
 /** Pages, health, and the keys that receipts are checked with. */
 
+import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { html } from "hono/html";
+import { requestId, type RequestIdVariables } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import type { JWK } from "jose";
 import type { Database } from "../../store/database.ts";
@@ -22,7 +24,8 @@ const READY_MS_MAX = 1000;
 
 /** All addresses that answer HTTP. */
 export const pageRoutes = ({ database, migrations, isDraining, publicKeys }: WebParts) =>
-  new Hono()
+  new Hono<{ Variables: RequestIdVariables }>()
+    .use(requestId({ headerName: "" }))
     .use(
       secureHeaders({
         strictTransportSecurity: database.settings.origin.startsWith("https:")
@@ -66,15 +69,22 @@ export const pageRoutes = ({ database, migrations, isDraining, publicKeys }: Web
     .notFound((c) =>
       c.json({ error: "not_found", error_description: "There is nothing at this address." }, 404),
     )
-    .onError((_error, c) =>
-      c.json(
+    .onError((error, c) => {
+      const id = c.get("requestId");
+      getLogger(["fediflattr", "web"]).error("{method} {path} failed ({id}): {error}", {
+        method: c.req.method,
+        path: c.req.path,
+        id,
+        error,
+      });
+      return c.json(
         {
           error: "unavailable",
-          error_description: "That did not work just now. Please try again.",
+          error_description: `That did not work just now. Please try again; if it stays so, tell the operator ${id}.`,
         },
         503,
-      ),
-    );
+      );
+    });
 
 function frontPage({ settings }: Database, language: keyof typeof LANGUAGES) {
   const words = LANGUAGES[language];

@@ -1,0 +1,334 @@
+/** The command line as scripts see it: words, codes, exit status; and what is wrong changes nothing. */
+
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import {
+  localPost,
+  person,
+  remotePost,
+  snapshot,
+  testDatabase,
+  testMasterKeyFile,
+  type TestDatabase,
+} from "../support/database.ts";
+import { TEST_ORIGIN } from "../support/server.ts";
+import { machineClock } from "../../src/store/time.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+interface Outcome {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function runner(database: TestDatabase, settings: Record<string, string> = {}) {
+  const { TEST_DATABASE_URL: _, ...inherited } = process.env;
+  const env = {
+    ...inherited,
+    DATABASE_URL: database.url,
+    MASTER_KEY_FILE: testMasterKeyFile(),
+    ORIGIN: TEST_ORIGIN,
+    DATA_DIR: join(tmpdir(), "fl-no-such-folder"),
+    ...settings,
+  };
+  return async (args: readonly string[], input = ""): Promise<Outcome> => {
+    const child = spawn(process.execPath, [join(root, "bin/fediflattr.js"), ...args], {
+      cwd: root,
+      env,
+    });
+    let [out, err] = ["", ""];
+    child.stdout.on("data", (text: Buffer) => (out += text.toString()));
+    child.stderr.on("data", (text: Buffer) => (err += text.toString()));
+    child.stdin.on("error", () => {}).end(input);
+    const status = await new Promise<number | null>((resolve) => child.once("close", resolve));
+    return { status, out, err };
+  };
+}
+
+/** An instance in the month of now, with a patron who has nothing yet, a creator and a thing elsewhere. */
+async function instance(): Promise<{ database: TestDatabase; post: string }> {
+  const database = await testDatabase();
+  const since = machineClock().now().subtract({ hours: 1 }).toString();
+  await person(database, "alice", { since });
+  const bob = await person(database, "bob", { since });
+  await localPost(database, bob, since);
+  await remotePost(database, "https://far.example/1", "https://far.example/users/ann");
+  const [row] = await database.sql<
+    [{ uri: string }]
+  >`SELECT uri FROM thing WHERE uri LIKE ${`${TEST_ORIGIN}/users/bob/posts/%`}`;
+  return { database, post: row.uri };
+}
+
+describe("a command that cannot be done", { timeout: 120_000 }, () => {
+  test("says a code and a sentence, ends with a status, and changes nothing", async () => {
+    const { database, post } = await instance();
+    const run = runner(database);
+    await run(["budget", "set", "alice", "2.00"]);
+    const folder = await mkdtemp(join(tmpdir(), "fl-command-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    await writeFile(join(folder, "no.json"), "{");
+    await writeFile(
+      join(folder, "foreign.json"),
+      JSON.stringify({
+        id: "https://a.example/1",
+        type: "Note",
+        attributedTo: "https://b.example/u",
+      }),
+    );
+    const wrong: [args: string[], code: string, status: number][] = [
+      [[], "command_invalid", 2],
+      [["frobnicate"], "command_invalid", 2],
+      [["fund", "alice"], "command_invalid", 2],
+      [["fund", "alice", "5.00", "6.00"], "command_invalid", 2],
+      [["settle", "--frobnicate"], "command_invalid", 2],
+      [["subscribe", "alice", post, "--months", "many"], "command_invalid", 2],
+      [["serve", "--role", "queen"], "setting_invalid", 2],
+      [["budget", "set", "alice", "1.99"], "budget_too_low", 1],
+      [["budget", "set", "alice", "two"], "budget_invalid", 1],
+      [["budget", "set", "alice", "2.005"], "budget_invalid", 1],
+      [["budget", "set", "nobody", "5.00"], "account_unknown", 1],
+      [["fund", "alice", "0"], "amount_invalid", 1],
+      [["fund", "alice", "1e9"], "amount_invalid", 1],
+      [["fund", "nobody", "5.00"], "account_unknown", 1],
+      [["refund", "alice", "5.00"], "balance_too_low", 1],
+      [["account", "create", "alice", "--email", "x@mail.example"], "account_taken", 1],
+      [["account", "create", "x y", "--email", "x@mail.example"], "account_invalid", 1],
+      [["account", "create", "x", "--email", "nowhere"], "account_invalid", 1],
+      [
+        ["account", "create", "x", "--email", "x@mail.example", "--password", "short"],
+        "account_invalid",
+        1,
+      ],
+      [["account", "set", "alice", "--mode", "sometimes"], "account_invalid", 1],
+      [["account", "set", "alice"], "account_invalid", 1],
+      [["post", "alice", ""], "post_invalid", 1],
+      [["follow", "alice", "alice"], "follow_invalid", 1],
+      [["follow", "alice", "https://far.example/users/ann"], "follow_elsewhere", 1],
+      [["follow", "alice", "nobody"], "payee_unknown", 1],
+      [["flattr", "bob", post], "flattr_owner", 1],
+      [["flattr", "alice", "https://far.example/unknown"], "no_payee", 1],
+      [["flattr", "alice", "@who@far.example"], "no_payee", 1],
+      [["flattr", "alice", "no address at all"], "url_invalid", 1],
+      [["flattr", "alice", "javascript:alert(1)"], "url_invalid", 1],
+      [["flattr", "alice", `https://far.example/${"x".repeat(3000)}`], "url_invalid", 1],
+      [["unflattr", "alice", post], "not_found", 1],
+      [["unsubscribe", "alice", post], "not_found", 1],
+      [["subscribe", "alice", post, "--months", "0"], "subscription_invalid", 1],
+      [["decline", "nobody"], "payee_unknown", 1],
+      [["settle"], "period_open", 1],
+      [["settle", "--period", "2020-01"], "period_invalid", 1],
+      [["settle", "--period", "yesterday"], "period_invalid", 1],
+      [["statement", "nobody"], "account_unknown", 1],
+      [["statement", "alice", "--period", "2020-01"], "period_invalid", 1],
+      [["statement", "alice", "--receipt"], "receipt_unknown", 1],
+      [["thing", "learn", join(folder, "missing.json")], "document_invalid", 1],
+      [["thing", "learn", join(folder, "no.json")], "document_invalid", 1],
+      [["thing", "learn", join(folder, "foreign.json")], "no_payee", 1],
+      [["thing", "add", "https://far.example/page", "--author", "nobody"], "no_payee", 1],
+    ];
+    const before = await snapshot(database);
+    const found: [string[], string, number | null][] = [];
+    for (let from = 0; from < wrong.length; from += 4) {
+      const outcomes = await Promise.all(
+        wrong.slice(from, from + 4).map(([args]) => run([...args, "--json"])),
+      );
+      for (const [place, { status, out, err }] of outcomes.entries()) {
+        const [args] = wrong[from + place]!;
+        const { error, error_description: sentence } = JSON.parse(out) as {
+          error: string;
+          error_description: string;
+        };
+        expect(sentence, args.join(" ")).toMatch(/^.{10,}[.)]?/);
+        expect(err).toBe("");
+        found.push([args, error, status]);
+      }
+    }
+    expect(found).toEqual(wrong);
+    expect(await snapshot(database)).toBe(before);
+  });
+
+  test("says it in words without --json, on standard error", async () => {
+    const { database } = await instance();
+    expect(await runner(database)(["budget", "set", "alice", "1.99"])).toEqual({
+      status: 1,
+      out: "",
+      err: "budget_too_low: A monthly budget is at least 2.00 EUR; 0 is a pause.\n",
+    });
+  });
+
+  test("because a setting is wrong names the setting", async () => {
+    const { database } = await instance();
+    for (const [name, value] of [
+      ["CUSTODY", "transit"],
+      ["FEE_BASIS_POINTS", "1001"],
+      ["ORIGIN", "https://other.example"],
+      ["CURRENCY", "USD"],
+    ] as const) {
+      const { status, err } = await runner(database, { [name]: value })(["check"]);
+      expect({ status, err }).toEqual({
+        status: 2,
+        err: expect.stringMatching(new RegExp(`^setting_invalid: ${name} is "${value}"`)) as string,
+      });
+    }
+  });
+
+  test("because the database cannot be reached says so", async () => {
+    const { database } = await instance();
+    const { status, err } = await runner(database, {
+      DATABASE_URL: "postgres://me:geheim@127.0.0.1:1/x",
+    })(["check"]);
+    expect(status).toBe(1);
+    expect(err).toMatch(/^failed: .*ECONNREFUSED/);
+    expect(err).not.toContain("geheim");
+  });
+});
+
+describe("a command that is done", { timeout: 120_000 }, () => {
+  test("prints one JSON object per line with the facts, and does what it says", async () => {
+    const { database, post } = await instance();
+    const run = runner(database);
+    const facts = async (args: readonly string[], input = "") => {
+      const { status, out, err } = await run([...args, "--json"], input);
+      expect(status, `${args.join(" ")}: ${out}${err}`).toBe(0);
+      return JSON.parse(out) as Record<string, unknown>;
+    };
+    expect(
+      await facts(
+        [
+          "account",
+          "create",
+          "Dora",
+          "--email",
+          "dora@mail.example",
+          "--password-stdin",
+          "--admin",
+        ],
+        "a long password\n",
+      ),
+    ).toMatchObject({ account: "dora", uri: `${TEST_ORIGIN}/users/dora`, role: "admin" });
+    expect(await facts(["account", "set", "dora", "--mode", "explicit", "--private"])).toEqual({
+      account: "dora",
+      mode: "explicit",
+      private: true,
+    });
+    expect(await facts(["budget", "set", "alice", "5,00"])).toMatchObject({
+      account: "alice",
+      budgetMicro: "5000000",
+      currency: "EUR",
+    });
+    expect(
+      await facts(["fund", "alice", "20.00", "--reference", "RF1", "--note", "first"]),
+    ).toMatchObject({ amountMicro: "20000000", booked: true });
+    expect(await facts(["fund", "alice", "20.00", "--reference", "RF1"])).toMatchObject({
+      booked: false,
+    });
+    expect(await facts(["refund", "alice", "1.00"])).toMatchObject({
+      amountMicro: "-1000000",
+      booked: true,
+    });
+    expect(await facts(["follow", "alice", "@bob"])).toMatchObject({
+      follows: `${TEST_ORIGIN}/users/bob`,
+    });
+    expect(await facts(["flattr", "alice", post])).toMatchObject({ again: false });
+    expect(await facts(["flattr", "alice", post])).toMatchObject({ again: true });
+    expect(await facts(["flattr", "alice", "@bob@home.example"])).toMatchObject({ again: false });
+    expect(
+      await facts([
+        "thing",
+        "add",
+        "https://Far.example/page?utm_source=x#top",
+        "--author",
+        "https://far.example/users/ann=2",
+        "--author",
+        `${TEST_ORIGIN}/users/bob`,
+      ]),
+    ).toMatchObject({ kind: "Page" });
+    expect(await facts(["flattr", "alice", "https://far.example/page", "--private"])).toMatchObject(
+      { again: false },
+    );
+    expect(await facts(["subscribe", "alice", post, "--months", "6"])).toMatchObject({
+      monthsLeft: 6,
+      paused: false,
+    });
+    expect(await facts(["subscribe", "alice", post, "--pause"])).toMatchObject({ paused: true });
+    expect(await facts(["unsubscribe", "alice", post])).toMatchObject({ ended: true });
+    expect(await facts(["block", "far.example"])).toEqual({
+      kind: "host",
+      target: "far.example",
+      blocked: true,
+    });
+    expect(await facts(["block", "far.example", "--undo"])).toMatchObject({ blocked: false });
+    expect(await facts(["decline", "https://far.example/users/ann"])).toMatchObject({
+      declines: true,
+    });
+    expect(await facts(["decline", "https://far.example/users/ann", "--undo"])).toMatchObject({
+      declines: false,
+    });
+    expect(await facts(["alias", "alice", "https://far.example/users/alice"])).toMatchObject({
+      alias: "https://far.example/users/alice",
+    });
+    expect(await facts(["statement", "alice"])).toMatchObject({
+      state: "open",
+      flattrs: 3,
+      budgetMicro: "5000000",
+      availableMicro: "19000000",
+      valueOfClickMicro: "1666666",
+      balance: { budgetMicro: "19000000" },
+    });
+    expect(await facts(["unflattr", "alice", "@bob"])).toMatchObject({ taken: true });
+    expect(await facts(["migrate"])).toMatchObject({ migrated: true });
+    expect(await facts(["check"])).toEqual({ ok: true, findings: 0 });
+  });
+
+  test("prints help without touching a database", async () => {
+    const { database } = await instance();
+    const { status, out } = await runner(database, { DATABASE_URL: "postgres://127.0.0.1:1/x" })([
+      "--help",
+    ]);
+    expect(status).toBe(0);
+    for (const word of [
+      "serve",
+      "migrate",
+      "account",
+      "post",
+      "follow",
+      "budget",
+      "fund",
+      "flattr",
+      "unflattr",
+      "subscribe",
+      "decline",
+      "alias",
+      "block",
+      "settle",
+      "statement",
+      "check",
+    ])
+      expect(out).toContain(word);
+  });
+});
+
+test("an older Node is told what is missing", async () => {
+  const entry = join(root, "bin/fediflattr.js");
+  const child = spawn(
+    process.execPath,
+    [
+      "--import",
+      `data:text/javascript,Object.defineProperty(process.versions,"node",{value:"20.20.2"})`,
+      entry,
+      "serve",
+    ],
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
+  let err = "";
+  child.stderr.on("data", (text: Buffer) => (err += text.toString()));
+  const status = await new Promise((resolve) => child.once("close", resolve));
+  expect({ status, err }).toEqual({
+    status: 2,
+    err: expect.stringContaining("needs Node 22.18 or newer") as string,
+  });
+});
