@@ -11,6 +11,8 @@ const CREATORS = 50_000;
 const ORIGINS = 2_000;
 const THINGS_EACH = 10;
 
+export const THINGS = CREATORS * THINGS_EACH;
+
 /** One patron in so many has an empty purse. */
 const EMPTY_PURSE_EVERY = 50;
 
@@ -18,6 +20,10 @@ const EMPTY_PURSE_EVERY = 50;
 const FIRST_ACTOR = 1_000_000_000;
 const FIRST_PATRON = 2_000_000_000;
 const FIRST_THING = 3_000_000_000;
+
+/** The id of the patron or thing of that number, counted from 1. */
+export const patronId = (number: number): bigint => BigInt(FIRST_PATRON + number);
+export const thingId = (number: number): bigint => BigInt(FIRST_THING + number);
 
 /** How a month is filled. */
 export interface Size {
@@ -48,7 +54,7 @@ async function fillCreators(sql: postgres.Sql): Promise<void> {
     INSERT INTO ledger.account (kind, owner, currency, floor) SELECT 'waiting', id, 'EUR', 0 FROM actor ORDER BY id;
     INSERT INTO thing (id, uri, kind, split, found_at)
     SELECT ${FIRST_THING} + n, format('https://s%s.example/notes/%s', creator % ${ORIGINS}, n), 'Note', ${FIRST_ACTOR} + creator, '2026-11-01Z'
-      FROM (SELECT n, (n - 1) / ${THINGS_EACH} + 1 AS creator FROM generate_series(1, ${CREATORS * THINGS_EACH}) n) things`);
+      FROM (SELECT n, (n - 1) / ${THINGS_EACH} + 1 AS creator FROM generate_series(1, ${THINGS}) n) things`);
 }
 
 /** Accounts with a budget of 2 to 50 EUR and as much money, except for some with an empty purse. */
@@ -68,8 +74,10 @@ async function fillPatrons(sql: postgres.Sql, patrons: number): Promise<void> {
     INSERT INTO cash (id, patron, amount, at, transfer)
     SELECT b.patron, b.patron, b.amount, '2026-11-01Z', t.id FROM budget b JOIN ledger.transfer t ON t.key = 'cash:' || b.patron;
     INSERT INTO ledger.entry (transfer, account, amount)
-    SELECT c.transfer, a.id, CASE a.kind WHEN 'world' THEN -c.amount ELSE c.amount END
-      FROM cash c JOIN ledger.account a ON a.kind = 'world' OR (a.kind = 'budget' AND a.owner = c.patron) ORDER BY 1, 2;
+    SELECT c.transfer, a.id, c.amount FROM cash c JOIN ledger.account a ON a.kind = 'budget' AND a.owner = c.patron
+    UNION ALL
+    SELECT c.transfer, a.id, -c.amount FROM cash c JOIN ledger.account a ON a.kind = 'world'
+    ORDER BY 1, 2;
     COMMIT`);
 }
 

@@ -6,13 +6,7 @@ import { join } from "node:path";
 import postgres from "postgres";
 import { readConfig } from "../src/config.ts";
 import { openInstance } from "../src/instance.ts";
-import {
-  addressOf,
-  openClients,
-  type Database,
-  type Settings,
-  urlOf,
-} from "../src/store/database.ts";
+import { addressOf, openClients, type Database, urlOf } from "../src/store/database.ts";
 import { openEmbedded } from "../src/store/embedded.ts";
 import { SETTINGS } from "./settings.ts";
 

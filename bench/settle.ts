@@ -54,7 +54,12 @@ export async function benchSettle({ database, patrons, rounds }: Options): Promi
       logLevel: "silent",
     });
     for (const [place, size] of sizes.entries()) {
-      const rate = await measureSize(server, { patrons: size, rounds, worker, isChecked: place === 0 });
+      const rate = await measureSize(server, {
+        patrons: size,
+        rounds,
+        worker,
+        isChecked: place === 0,
+      });
       rates.push(rate);
     }
   });

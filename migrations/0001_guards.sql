@@ -193,7 +193,7 @@ CREATE TRIGGER resolution_guard BEFORE INSERT ON ledger.resolution FOR EACH ROW 
 
 -- Makes the room for a month's flattrs and shares. Safe to call again; where rows already fell into the default
 -- partition the month simply stays there.
-CREATE FUNCTION make_partitions(month integer) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION make_partitions(month integer) RETURNS void LANGUAGE plpgsql SET lock_timeout = '5s' AS $$
 DECLARE parent text;
 BEGIN
   FOREACH parent IN ARRAY ARRAY['flattr', 'share'] LOOP

@@ -21,6 +21,8 @@ export interface Config {
   readonly masterKeyFile: string;
   /** `CLOCK_OFFSET`: shifts the clock of the domain, for trials. */
   readonly clockOffset: Temporal.Duration;
+  /** `UNSAFE_TRIAL`: 1 allows a shifted clock on a public instance. */
+  readonly isUnsafeTrial: boolean;
   /** `FEE_BASIS_POINTS`: the operator's part in hundredths of a percent; for months that open later. */
   readonly feeBasisPoints: number;
   /** `CURRENCY`: the one currency of this instance (ISO 4217). */
@@ -70,6 +72,7 @@ export function readConfig(env: Environment): Config {
       read(env, "MASTER_KEY_FILE", join(dataFolder, "master-key"), (text) => text),
     ),
     clockOffset: read(env, "CLOCK_OFFSET", new Temporal.Duration(), parseOffset),
+    isUnsafeTrial: read(env, "UNSAFE_TRIAL", false, parseSwitch),
     feeBasisPoints: read(env, "FEE_BASIS_POINTS", 0, parseFee),
     currency,
     minimumBudget: read(env, "MINIMUM_BUDGET", parseAmount("2", currency)!, (text) =>
@@ -80,7 +83,7 @@ export function readConfig(env: Environment): Config {
     migrationsFolder: join(import.meta.dirname, "../migrations"),
   };
   read(env, "CUSTODY", "prepaid", parseCustody);
-  refuseShiftedClock(env, config);
+  refuseShiftedClock(config, origin ?? trialOrigin(config));
   return config;
 }
 
@@ -128,12 +131,18 @@ function parsePort(text: string): number {
 }
 
 function parseDatabaseUrl(text: string): string {
-  const good = URL.canParse(text) && ["postgres:", "postgresql:"].includes(new URL(text).protocol);
-  // The address may hold a password: it is not repeated.
-  if (!good)
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isKnown = [...(url?.searchParams ?? [])].every(
+    ([name, value]) =>
+      name === "host" ||
+      (name === "sslmode" && ["disable", "require", "verify-full"].includes(value)),
+  );
+  // The address may hold a password: it is not repeated. What it asks of the connection must not be passed over.
+  if (url === undefined || !["postgres:", "postgresql:"].includes(url.protocol) || !isKnown) {
     throw new ConfigError(
-      "DATABASE_URL must be the address of a PostgreSQL 15 or newer; for example DATABASE_URL=postgres://fediflattr@localhost/fediflattr",
+      "DATABASE_URL must be the address of a PostgreSQL 15 or newer, with no other parameters than host (the folder of a socket) and sslmode (disable, require or verify-full); for example DATABASE_URL=postgres://fediflattr@localhost/fediflattr",
     );
+  }
   return text;
 }
 
@@ -143,6 +152,11 @@ function parseOffset(text: string): Temporal.Duration {
   } catch {
     throw wrong("CLOCK_OFFSET", text, "it must be a duration as ISO 8601 writes it", "P1M");
   }
+}
+
+function parseSwitch(text: string, name: string): boolean {
+  if (text !== "0" && text !== "1") throw wrong(name, text, "it is a switch, 0 or 1", "0");
+  return text === "1";
 }
 
 function parseFee(text: string): number {
@@ -203,14 +217,16 @@ function parseCustody(text: string): string {
   return text;
 }
 
-/** Shifted months on a public instance would move real money at wrong times. */
-function refuseShiftedClock(env: Environment, config: Config): void {
-  if (config.clockOffset.blank || env["UNSAFE_TRIAL"] === "1") return;
-  if ((config.origin ?? trialOrigin(config)).startsWith("https:")) {
-    throw new ConfigError(
-      "CLOCK_OFFSET is for trials: it needs an ORIGIN that begins with http: or, if you know what you do, UNSAFE_TRIAL=1",
-    );
-  }
+/**
+ * Shifted months on a public instance would close real months at wrong times.
+ *
+ * @param origin the one that the instance really has, which the database may know better than the environment
+ */
+export function refuseShiftedClock({ clockOffset, isUnsafeTrial }: Config, origin: string): void {
+  if (clockOffset.blank || isUnsafeTrial || !origin.startsWith("https:")) return;
+  throw new ConfigError(
+    `CLOCK_OFFSET is for trials: it needs an ORIGIN that begins with http: (this is ${origin}) or, if you know what you do, UNSAFE_TRIAL=1`,
+  );
 }
 
 function wholeNumber(text: string): number | undefined {

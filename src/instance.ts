@@ -1,13 +1,15 @@
 /** Puts one running instance together, from the core to the rim: the only wiring. */
 
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { getLogger } from "@logtape/logtape";
 import type postgres from "postgres";
-import { type Config, ConfigError, trialOrigin } from "./config.ts";
+import { type Config, ConfigError, refuseShiftedClock, trialOrigin } from "./config.ts";
 import { serveHttp, type Listening } from "./edges/web/serve.ts";
 import { pageRoutes } from "./edges/web/routes.ts";
 import { makeReceipts, receiptsDue } from "./features/settlement/receipt.ts";
 import { tick } from "./features/settlement/tick.ts";
-import { turnMonths } from "./features/settlement/turn.ts";
+import { publishFee, turnMonths } from "./features/settlement/turn.ts";
 import { addressOf, type Database, openClients, urlOf } from "./store/database.ts";
 import { type Embedded, openEmbedded } from "./store/embedded.ts";
 import { handle, startJobs } from "./store/jobs.ts";
@@ -95,14 +97,13 @@ function runInstance({
   embedded,
   endClients,
 }: Opened): Instance {
-  const state = { draining: false };
+  const state = { draining: false, looking: false };
   const closing: (() => Promise<void>)[] = [];
   const keepEmbedded = () => {
-    if (embedded === undefined || closing.some((step) => step.name === "stopReviving")) return;
-    const timer = setInterval(() => void embedded.revive().catch(() => {}), REVIVE_MS);
-    closing.push(async function stopReviving() {
-      clearInterval(timer);
-    });
+    if (embedded === undefined || state.looking) return;
+    state.looking = true;
+    const looked = lookAfter(embedded, () => state.draining);
+    closing.push(() => looked);
   };
   return {
     config,
@@ -112,6 +113,7 @@ function runInstance({
     databaseUrl: url,
     async serve() {
       keepEmbedded();
+      await publishFee(database);
       await turnMonths(database, clock.now());
       const routes = pageRoutes({
         database,
@@ -125,6 +127,7 @@ function runInstance({
     },
     async work() {
       keepEmbedded();
+      await publishFee(database);
       await turnMonths(database, clock.now());
       const jobs = startJobs(
         url,
@@ -144,11 +147,28 @@ function runInstance({
     },
     async close() {
       state.draining = true;
-      for (const step of closing) await step();
-      await endClients();
-      await embedded?.release();
+      // Each step is tried, whatever became of the others: the database must be let go.
+      const failures: unknown[] = [];
+      for (const step of [...closing, endClients, async () => embedded?.release()]) {
+        await step().catch((error: unknown) => failures.push(error));
+      }
+      if (failures.length > 0)
+        throw new AggregateError(failures, "the instance did not close cleanly");
     },
   };
+}
+
+/** Starts the embedded server again whenever it was killed, until the instance ends. */
+async function lookAfter(embedded: Embedded, isOver: () => boolean): Promise<void> {
+  const logger = getLogger(["fediflattr", "store"]);
+  while (!isOver()) {
+    await embedded
+      .revive()
+      .catch((error: unknown) =>
+        logger.error("the embedded database cannot be started again: {error}", { error }),
+      );
+    await sleep(REVIVE_MS);
+  }
 }
 
 /** Migrates when needed, and opens the master key. */
@@ -196,6 +216,7 @@ async function readIdentity(
       `ORIGIN is "${config.origin}", but this database belongs to ${origin}: its addresses are known elsewhere and cannot change; for example ORIGIN=${origin}`,
     );
   }
+  refuseShiftedClock(config, origin);
   if (currency !== config.currency) {
     throw new ConfigError(
       `CURRENCY is "${config.currency}", but the books of this database are in ${currency}; for example CURRENCY=${currency}`,

@@ -37,6 +37,7 @@ describe("settings", () => {
     ["MINIMUM_BUDGET", "0", "above zero"],
     ["UNCLAIMED_MONTHS", "2", "3 to 36"],
     ["UNCLAIMED_MONTHS", "37", "3 to 36"],
+    ["UNSAFE_TRIAL", "yes", "0 or 1"],
     ["LOG_LEVEL", "loud", "debug, info, warning, error"],
     ["CUSTODY", "none", "only prepaid is built"],
     ["CUSTODY", "transit", "only prepaid is built"],
@@ -51,6 +52,22 @@ describe("settings", () => {
       expect(read).toThrow(`for example ${variable}=`);
     },
   );
+
+  test("of the database that would be passed over are refused", () => {
+    for (const query of [
+      "sslmode=verify-ca",
+      "sslmode=prefer",
+      "options=-c%20x",
+      "sslrootcert=/x",
+    ]) {
+      expect(() => readConfig({ DATABASE_URL: `postgres://db.example/fl?${query}` })).toThrow(
+        "no other parameters",
+      );
+    }
+    expect(
+      readConfig({ DATABASE_URL: "postgres://db.example/fl?sslmode=verify-full" }).databaseUrl,
+    ).toContain("verify-full");
+  });
 
   test("that are wrong never repeat a password", () => {
     expect(() => readConfig({ DATABASE_URL: "mysql://me:geheim@localhost/x" })).toThrow(

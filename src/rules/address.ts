@@ -14,14 +14,8 @@ const TRACKING =
  * @returns undefined when the text is no http(s) address, carries a password, or is too long
  */
 export function canonicalAddress(text: string): string | undefined {
-  if (text.length > ADDRESS_CHARS_MAX || !URL.canParse(text)) return undefined;
-  const url = new URL(text);
-  if (
-    (url.protocol !== "https:" && url.protocol !== "http:") ||
-    url.username !== "" ||
-    url.password !== ""
-  )
-    return undefined;
+  const url = parseAddress(text);
+  if (url === undefined) return undefined;
   if (!url.hash.startsWith("#!")) url.hash = "";
   const tracked = [...url.searchParams.keys()].filter((name) => TRACKING.test(name));
   // Only touched when needed: rewriting the query would re-encode addresses that are ids elsewhere.
@@ -31,7 +25,24 @@ export function canonicalAddress(text: string): string | undefined {
 
 /** True when two addresses have the same scheme, host and port (FEP-fe34). */
 export function sameOrigin(one: string, other: string): boolean {
-  return URL.canParse(one) && URL.canParse(other) && new URL(one).origin === new URL(other).origin;
+  const [first, second] = [parseAddress(one), parseAddress(other)];
+  return first !== undefined && second !== undefined && first.origin === second.origin;
+}
+
+/** What a URL parser would quietly drop or encode makes two texts of one address: such texts are no addresses. */
+const UNSEEN = /[\u0000-\u0020\u007f-\u00a0\u2028\u2029\ufeff]/;
+
+function parseAddress(text: string): URL | undefined {
+  if (
+    text.length > ADDRESS_CHARS_MAX ||
+    UNSEEN.test(text) ||
+    !text.isWellFormed() ||
+    !URL.canParse(text)
+  )
+    return undefined;
+  const url = new URL(text);
+  const isWeb = url.protocol === "https:" || url.protocol === "http:";
+  return isWeb && url.username === "" && url.password === "" ? url : undefined;
 }
 
 /** A handle, `name`, `@name` or `@name@host`; undefined when the text is none. */

@@ -21,9 +21,6 @@ export type Tx = PgTransaction<
 /** The raw client, for hot paths and sets; 64-bit integers are BigInt. */
 export type Sql = postgres.Sql<{ bigint: bigint }>;
 
-/** A raw transaction. */
-export type RawTx = postgres.TransactionSql<{ bigint: bigint }>;
-
 /** What stays the same while a database is open. */
 export interface Settings {
   readonly origin: string;

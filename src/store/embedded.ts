@@ -7,6 +7,7 @@
 
 import { execFile } from "node:child_process";
 import {
+  chmod,
   chown,
   mkdir,
   mkdtemp,
@@ -148,7 +149,6 @@ async function initialise(server: Server): Promise<void> {
     ...options.split(" "),
     ...quick,
   ]);
-  await writeFile(join(draft, "postgresql.auto.conf"), "", { flag: "a" });
   await rename(draft, server.data);
 }
 
@@ -157,8 +157,10 @@ async function start(server: Server): Promise<void> {
     ([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`,
   );
   const configuration = join(server.data, "postgresql.conf");
-  await writeFile(configuration, `# Written at each start by Fediflattr.\n${lines.join("")}`);
-  await server.identity.own(configuration);
+  await server.identity.write(
+    configuration,
+    `# Written at each start by Fediflattr.\n${lines.join("")}`,
+  );
   const log = join(server.home, "postgres.log");
   await writeFile(log, "", { flag: "a", mode: 0o600 });
   await server.identity.own(log);
@@ -324,18 +326,22 @@ interface Identity {
   /** Set when it is another user than ours. */
   readonly uid: number | undefined;
   run(program: string, args: readonly string[]): Promise<unknown>;
+  /** Gives a file or folder that lies in a folder of ours to that user. */
   own(path: string): Promise<void>;
+  /** Writes a file as that user: in his folders root follows nobody's links. */
+  write(path: string, text: string): Promise<void>;
 }
 
 async function chooseIdentity(native: string, home: string): Promise<Identity> {
   const probe = join(native, "bin/postgres");
-  if (process.getuid?.() !== 0) {
-    return {
-      uid: undefined,
-      own: async () => {},
-      run: (program, args) => run(program, args, { cwd: home }),
-    };
-  }
+  const ours = {
+    uid: undefined,
+    own: async () => {},
+    write: (path: string, text: string) => writeFile(path, text),
+  };
+  if (process.getuid?.() !== 0)
+    return { ...ours, run: (program, args) => run(program, args, { cwd: home }) };
+
   const users = await knownUsers();
   // A user namespace shows the server another user while its files stay ours; the name must exist for initdb.
   const shown = users.find(({ uid }) => uid !== 0);
@@ -343,22 +349,38 @@ async function chooseIdentity(native: string, home: string): Promise<Identity> {
     const map = ["-U", `--map-user=${shown.uid}`, `--map-group=${shown.gid}`];
     const inside = (program: string, args: readonly string[]) =>
       run("unshare", [...map, program, ...args], { cwd: home });
-    if (await succeeds(inside(probe, ["--version"])))
-      return { uid: undefined, own: async () => {}, run: inside };
+    if (await succeeds(inside(probe, ["--version"]))) return { ...ours, run: inside };
   }
+
+  // That user must get through our folder to his; what else is in it is readable by root alone.
+  await chmod(home, 0o711);
   for (const name of ["postgres", "nobody"]) {
     const user = users.find((known) => known.name === name);
     if (user === undefined) continue;
-    const ids = { uid: user.uid, gid: user.gid };
-    const as = (program: string, args: readonly string[]) =>
-      run(program, args, { cwd: home, ...ids });
-    const own = (path: string) => chown(path, ids.uid, ids.gid);
-    if ((await succeeds(as(probe, ["--version"]))) && (await succeeds(as("test", ["-x", home]))))
-      return { uid: ids.uid, own, run: as };
+    const identity = otherUser(user, home);
+    if (
+      (await succeeds(identity.run(probe, ["--version"]))) &&
+      (await succeeds(identity.run("test", ["-x", home])))
+    )
+      return identity;
   }
   throw new Error(
     `PostgreSQL refuses to run as root, and no other user can reach ${native} and ${home}: start Fediflattr as an ordinary user, or set DATABASE_URL`,
   );
+}
+
+function otherUser({ uid, gid }: { uid: number; gid: number }, home: string): Identity {
+  const as = { cwd: home, uid, gid };
+  return {
+    uid,
+    run: (program, args) => run(program, args, as),
+    own: (path) => chown(path, uid, gid),
+    write: async (path, text) => {
+      const writing = run("tee", [path], as);
+      writing.child.stdin?.end(text);
+      await writing;
+    },
+  };
 }
 
 async function knownUsers(): Promise<{ name: string; uid: number; gid: number }[]> {

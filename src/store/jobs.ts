@@ -71,7 +71,12 @@ export function startJobs(
     ...schedules.map(({ name, run }) => [name, () => run()]),
   ]);
   const parsedCronItems = parseCronItems(
-    schedules.map(({ name, crontab }) => ({ task: name, match: crontab })),
+    // The next minute is the next try.
+    schedules.map(({ name, crontab }) => ({
+      task: name,
+      match: crontab,
+      options: { maxAttempts: 1 },
+    })),
   );
   const stopping = new AbortController();
   const options = {

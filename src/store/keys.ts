@@ -1,7 +1,7 @@
 /** Secrets at rest: one master key outside the database encrypts what is secret inside it. */
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
-import { chmod, mkdir, open, readFile } from "node:fs/promises";
+import { link, mkdir, open, readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
 const KEY_BYTES = 32;
@@ -76,17 +76,37 @@ export async function openMasterKey(file: string, known: string | undefined): Pr
   return vault;
 }
 
-/** Writes a new key and waits until it is on the disk: secrets are sealed with it right away. */
+/**
+ * Writes a new key aside, waits until it is on the disk, and gives it its name: there is never half a key, and secrets
+ * are sealed with it right away.
+ */
 async function makeKey(file: string): Promise<Uint8Array> {
   const key = randomBytes(KEY_BYTES);
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const handle = await open(file, "wx", 0o600);
+  const folder = dirname(file);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const draft = `${file}.${process.pid}`;
+  await rm(draft, { force: true });
+  await writeDurably(draft, `${key.toString("base64url")}\n`);
   try {
-    await handle.writeFile(`${key.toString("base64url")}\n`);
+    await link(draft, file);
+  } finally {
+    await rm(draft, { force: true });
+  }
+  const handle = await open(folder, "r");
+  try {
     await handle.sync();
   } finally {
     await handle.close();
   }
-  await chmod(file, 0o600);
   return key;
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const handle = await open(path, "wx", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }

@@ -1,6 +1,6 @@
 /** A lock between processes of one machine: a file that holds the pid of its owner. */
 
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** How long a live owner is waited for: the first start of a database on a slow disk. */
@@ -16,7 +16,7 @@ export async function withLockFile<T>(path: string, work: () => Promise<T>): Pro
   const deadline = performance.now() + WAIT_MS_MAX;
   while (!(await tryLock(path, mine))) {
     const owner = await readFile(path, "utf8").catch(() => undefined);
-    if (owner !== undefined && owner !== "" && !(await isAlive(owner))) await takeAway(path, owner);
+    if (owner !== undefined && !(await isAlive(owner))) await takeOver(path, owner, mine);
     else if (performance.now() > deadline)
       throw new Error(`the process ${owner} holds ${path} for more than a minute`);
     else await sleep(50);
@@ -24,7 +24,8 @@ export async function withLockFile<T>(path: string, work: () => Promise<T>): Pro
   try {
     return await work();
   } finally {
-    await rm(path, { force: true });
+    if ((await readFile(path, "utf8").catch(() => undefined)) === mine)
+      await rm(path, { force: true });
   }
 }
 
@@ -45,16 +46,24 @@ async function tryLock(path: string, mine: string): Promise<boolean> {
 
 let drafts = 0;
 
-/** Removes the lock of a dead process; puts it back if meanwhile somebody else had taken it. */
-async function takeAway(path: string, dead: string): Promise<void> {
-  const aside = `${path}.${process.pid}.stale`;
-  try {
-    await rename(path, aside);
-  } catch {
+/**
+ * Removes the lock of a dead process. One process at a time, and only if it is still that lock: between a look and a
+ * removal somebody else could have taken it.
+ */
+async function takeOver(path: string, dead: string, mine: string): Promise<void> {
+  const takeover = `${path}.takeover`;
+  if (!(await tryLock(takeover, mine))) {
+    const other = await readFile(takeover, "utf8").catch(() => undefined);
+    if (other !== undefined && !(await isAlive(other))) await rm(takeover, { force: true });
+    await sleep(50);
     return;
   }
-  if ((await readFile(aside, "utf8")) !== dead) await link(aside, path).catch(() => {});
-  await rm(aside, { force: true });
+  try {
+    if ((await readFile(path, "utf8").catch(() => undefined)) === dead)
+      await rm(path, { force: true });
+  } finally {
+    await rm(takeover, { force: true });
+  }
 }
 
 /** Pid and, where /proc tells it, the start time: a pid alone may be somebody else's by now. */

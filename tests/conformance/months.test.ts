@@ -95,14 +95,19 @@ describe("months.json", () => {
 
 async function rememberThings(
   database: Database,
-  { things, currency }: Case,
+  { things }: Case,
   at: Temporal.Instant,
 ): Promise<void> {
   for (const { id, authors, sameAs } of things) {
     if (sameAs !== undefined) continue;
     const addresses = things.filter((other) => other.sameAs === id).map((other) => other.id);
     await database.drizzle.transaction((tx) =>
-      rememberThing(tx, currency, { uri: id, kind: "Note", payees: authors, addresses }, at),
+      rememberThing(
+        tx,
+        database.settings,
+        { uri: id, kind: "Note", payees: authors, addresses },
+        at,
+      ),
     );
   }
 }

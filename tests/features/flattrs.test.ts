@@ -378,6 +378,16 @@ describe("a subscription", () => {
     );
   });
 
+  test("rests when its thing is gone", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const thing = await remotePost(database, "https://far.example/1", ANN);
+    await subscribe(database, { patron: alice.id, thing, months: null, at: at("2026-11-10") });
+    await deleteThing(database, { uri: "https://far.example/1", at: at("2026-11-20") });
+    await tick(database, at("2026-12-02"));
+    expect(await database.sql`SELECT 1 FROM flattr`).toHaveLength(0);
+  });
+
   test("fires once for each month, also after months in which nothing ran", async () => {
     const database = await testDatabase();
     const alice = await person(database, "alice", { budget: "2.00", money: "20.00" });

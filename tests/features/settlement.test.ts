@@ -8,7 +8,7 @@ import { makeReceipts, receiptOf } from "../../src/features/settlement/receipt.t
 import { monthReport } from "../../src/features/settlement/report.ts";
 import { settle, settleDryRun } from "../../src/features/settlement/settle.ts";
 import { tick } from "../../src/features/settlement/tick.ts";
-import { turnMonths } from "../../src/features/settlement/turn.ts";
+import { publishFee, turnMonths } from "../../src/features/settlement/turn.ts";
 import type { Period } from "../../src/rules/period.ts";
 import { closeMonth, type CountedFlattr } from "../../src/rules/month.ts";
 import { splitShare } from "../../src/rules/split.ts";
@@ -211,6 +211,123 @@ describe("closing", () => {
     await fund(database, { patron: dave.id, amount: eur("5.00"), at: at("2026-12-03") });
     expect(await balanceOf(database, "dave")).toBe(5_000_000n);
     expect(await payeesOf(database, november)).toEqual({ [ANN]: "2000000" });
+  });
+});
+
+describe("what happens at once", () => {
+  test(
+    "who declines or is blocked while a month is closed has nothing waiting afterwards",
+    { timeout: 60_000 },
+    async () => {
+      for (const when of [0, 5, 10, 20, 40, 60]) {
+        const database = await testDatabase();
+        for (const name of ["alice", "bob", "carol"]) {
+          const patron = await person(database, name, { budget: "2.00", money: "2.00" });
+          await click(database, patron, await remotePost(database, "https://far.example/1", ANN));
+          await click(
+            database,
+            patron,
+            await remotePost(
+              database,
+              `https://far.example/${name}`,
+              `https://far.example/users/${name}`,
+            ),
+          );
+        }
+        await turnMonths(database, at("2026-12-01"));
+        await database.sql`DELETE FROM settlement_range`;
+        await database.sql`INSERT INTO settlement_range (period, range, lo, hi) SELECT period, row_number() OVER (ORDER BY patron), patron, patron FROM settlement`;
+        const later = <T>(work: () => Promise<T>) =>
+          new Promise((resolve) => setTimeout(resolve, when)).then(work);
+        await Promise.all([
+          closePeriod(database, november),
+          later(() => declinePayments(database, { payee: ANN, at: at("2026-12-01") })),
+          later(() =>
+            blockPayments(database, { kind: "host", target: "far.example", at: at("2026-12-01") }),
+          ),
+        ]);
+        for (const name of ["alice", "bob", "carol"])
+          expect(await balanceOf(database, name)).toBe(2_000_000n);
+      }
+    },
+  );
+
+  test("two dry runs wait for each other, and both say the same", async () => {
+    const database = await testDatabase();
+    for (const name of ["alice", "bob"]) {
+      const patron = await person(database, name, { budget: "2.00", money: "2.00" });
+      await click(database, patron, await remotePost(database, "https://far.example/1", ANN));
+    }
+    await turnMonths(database, at("2026-12-01"));
+    await database.sql`DELETE FROM settlement_range`;
+    await database.sql`INSERT INTO settlement_range (period, range, lo, hi) SELECT period, row_number() OVER (ORDER BY patron), patron, patron FROM settlement`;
+    const [one, other] = await Promise.all([
+      settleDryRun(database, { at: at("2026-12-01") }),
+      settleDryRun(database, { at: at("2026-12-01") }),
+    ]);
+    expect(one).toEqual(other);
+    expect(one).toMatchObject({ spent: 4_000_000n, waiting: 4_000_000n });
+  });
+
+  test("payments whose clocks disagree: the first one booked funds the month", async () => {
+    const database = await testDatabase();
+    const dave = await person(database, "dave", { budget: "2.00" });
+    await click(database, dave, await remotePost(database, "https://far.example/1", ANN));
+    await settle(database, { at: at("2026-12-01") });
+    await fund(database, { patron: dave.id, amount: eur("1.00"), at: at("2026-12-03T10:00:01Z") });
+    await fund(database, { patron: dave.id, amount: eur("0.50"), at: at("2026-12-03T10:00:00Z") });
+    expect(await payeesOf(database, november)).toEqual({ [ANN]: "1000000" });
+  });
+
+  test("a payment with a clock that is behind the end of the grace is to be tried again", async () => {
+    const database = await testDatabase();
+    const dave = await person(database, "dave", { budget: "2.00" });
+    await click(database, dave, await remotePost(database, "https://far.example/1", ANN));
+    await tick(database, at("2026-12-08T00:00:00Z"));
+    const payment = { patron: dave.id, amount: eur("1.00") };
+    await expect(
+      fund(database, { ...payment, at: at("2026-12-07T23:59:59.990Z") }),
+    ).rejects.toMatchObject({ reason: "period_closed" });
+    expect((await fund(database, { ...payment, at: at("2026-12-08T00:00:00.010Z") })).booked).toBe(
+      true,
+    );
+    expect(await balanceOf(database, "dave")).toBe(1_000_000n);
+  });
+
+  test(
+    "clicks of the last moment and the turn do not stand in each other's way",
+    { timeout: 60_000 },
+    async () => {
+      const database = await testDatabase();
+      const things = [];
+      for (let n = 0; n < 60; n += 1)
+        things.push(await remotePost(database, `https://far.example/${n}`, ANN));
+      const alice = await person(database, "alice", { budget: "4.00", money: "10.00" });
+      // Statements that are prepared and planned already.
+      for (const thing of things.slice(0, 30)) await click(database, alice, thing);
+      await Promise.all([
+        ...things.slice(30).map((thing) => click(database, alice, thing, "2026-12-01T00:00:00Z")),
+        tick(database, at("2026-12-01T00:00:00Z")),
+      ]);
+      expect(
+        await database.sql`SELECT period, count(*)::int AS count FROM flattr GROUP BY period ORDER BY period`,
+      ).toEqual([
+        { period: 202611, count: 30 },
+        { period: 202612, count: 30 },
+      ]);
+    },
+  );
+});
+
+describe("the fee", () => {
+  test("of a month is the published one, whichever process opens it", async () => {
+    const database = await testDatabase({ feeBasisPoints: 500 });
+    await publishFee(database);
+    await turnMonths(
+      { ...database, settings: { ...database.settings, feeBasisPoints: 0 } },
+      at("2026-11-01"),
+    );
+    expect(await database.sql`SELECT fee_bp FROM period`).toEqual([{ fee_bp: 500 }]);
   });
 });
 

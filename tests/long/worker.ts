@@ -4,9 +4,11 @@
  *
  *   close YYYY-MM MILLISECONDS   closes a month as `settle` does
  *   ranges YYYY-MM MILLISECONDS  the same, and counts the ranges that this process divided
+ *   clock MILLISECONDS           clicks by its own clock until that says so late
  *   click SEED MILLISECONDS      clicks, takes back, sets budgets and pays in until it is told to end
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "drizzle-orm";
 import { readConfig } from "../../src/config.ts";
 import { fund } from "../../src/features/budget/cash.ts";
@@ -15,7 +17,7 @@ import { giveFlattr } from "../../src/features/flattr/give.ts";
 import { takeBackFlattr } from "../../src/features/flattr/take-back.ts";
 import { closePeriod, closeRange } from "../../src/features/settlement/close.ts";
 import { settle } from "../../src/features/settlement/settle.ts";
-import { openInstance } from "../../src/instance.ts";
+import { type Instance, openInstance } from "../../src/instance.ts";
 import { toMicro } from "../../src/rules/amount.ts";
 import { parsePeriod } from "../../src/rules/period.ts";
 import type { Database } from "../../src/store/database.ts";
@@ -39,6 +41,7 @@ const instance = await openInstance(readConfig(process.env));
 try {
   say({ opened: mode });
   if (mode === "click") await clickAround(instance.database, Number(first), Number(second));
+  else if (mode === "clock") await clickByClock(instance, Number(first));
   else await closeMonth(instance.database);
 } finally {
   await instance.close();
@@ -61,6 +64,20 @@ async function closeMonth(database: Database): Promise<void> {
   }
   const { state: closed } = await settle(database, { period, at });
   say({ closed, ranges });
+}
+
+/** Clicks again and again: each thing counts once in each month. */
+async function clickByClock({ database, clock }: Instance, until: number): Promise<void> {
+  const people = await database.sql<{ id: bigint }[]>`SELECT id FROM account ORDER BY id`;
+  const things = await database.sql<{ id: bigint }[]>`SELECT id FROM thing ORDER BY id`;
+  for (let turn = 0; clock.now().epochMilliseconds < until; turn += 1) {
+    const patron = people[turn % people.length]!.id;
+    const thing = things[Math.floor(turn / people.length) % things.length]!.id;
+    const gift = { patron, thing, source: "click", at: clock.now() } as const;
+    const { flattr, period, again } = await giveFlattr(database, gift);
+    say({ flattr: String(flattr), period, again });
+    await sleep(5);
+  }
 }
 
 async function clickAround(database: Database, seed: number, from: number): Promise<void> {

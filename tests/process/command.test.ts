@@ -129,6 +129,16 @@ describe("a command that cannot be done", { timeout: 120_000 }, () => {
       [["thing", "learn", join(folder, "no.json")], "document_invalid", 1],
       [["thing", "learn", join(folder, "foreign.json")], "no_payee", 1],
       [["thing", "add", "https://far.example/page", "--author", "nobody"], "no_payee", 1],
+      [
+        ["thing", "add", "https://far.example/page", "--author", "https://far.example/u many"],
+        "no_payee",
+        1,
+      ],
+      [
+        ["thing", "add", "https://far.example/page", "--author", `${TEST_ORIGIN}/users/zed`],
+        "no_payee",
+        1,
+      ],
     ];
     const before = await snapshot(database);
     const found: [string[], string, number | null][] = [];
@@ -242,7 +252,7 @@ describe("a command that is done", { timeout: 120_000 }, () => {
         "add",
         "https://Far.example/page?utm_source=x#top",
         "--author",
-        "https://far.example/users/ann=2",
+        "https://far.example/users/ann 2",
         "--author",
         `${TEST_ORIGIN}/users/bob`,
       ]),

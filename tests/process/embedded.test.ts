@@ -134,7 +134,7 @@ describe("an empty folder", () => {
     const line = await until(30_000, async () => /^.*\n/.exec(running.stdout())?.[0], "the line");
     const address = /http:\/\/localhost:\d+/.exec(line)![0];
     expect(line).toMatch(
-      /^Fediflattr answers on http:\/\/localhost:\d+ - next: npm run -s fediflattr -- account create /,
+      /^Fediflattr answers on http:\/\/localhost:\d+ .*- next: npm run -s fediflattr -- account create /,
     );
     expect(await (await fetch(`${address}/healthz`)).json()).toEqual({ status: "ok" });
     expect(await (await fetch(`${address}/readyz`)).json()).toEqual({ status: "ok" });

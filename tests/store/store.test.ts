@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
@@ -55,6 +55,7 @@ describe("the master key", () => {
     await expect(stat(file)).rejects.toThrow();
     await openMasterKey(file, undefined);
     await expect(openMasterKey(file, "0123456789abcdef")).rejects.toThrow("another database");
+    expect((await readdir(home)).sort()).toEqual(["master-key"]);
     await writeFile(file, "not a key");
     await expect(openMasterKey(file, undefined)).rejects.toThrow("32 bytes");
   });
@@ -114,6 +115,14 @@ describe("an instance", () => {
     const again = await openInstance({ ...config, origin: undefined });
     expect(again.database.settings.origin).toBe("https://one.example");
     await again.close();
+  });
+
+  test("that is public keeps its clock, whatever the shell says about its origin", async () => {
+    const config = await emptyInstance();
+    await (await openInstance(config)).close();
+    const shifted = { ...config, origin: undefined, clockOffset: Temporal.Duration.from("P2M") };
+    await expect(openInstance(shifted)).rejects.toThrow("CLOCK_OFFSET is for trials");
+    await (await openInstance({ ...shifted, isUnsafeTrial: true })).close();
   });
 
   test("refuses a database that a newer program used", async () => {

@@ -398,8 +398,8 @@ export class Model {
     for (const one of due) {
       if (one.left !== null) one.left -= 1;
       if (one.left === 0) one.ended = true;
+      if (this.#refuseFlattr(one.patron, one.thing) !== undefined) continue;
       const { authors } = this.#things.get(one.thing)!;
-      if (this.#refusePayees(one.patron, authors) !== undefined) continue;
       const { patron, thing } = one;
       month.flattrs.push({ patron, thing, authors, subscribed: true, order: (this.#order += 1) });
     }

@@ -29,8 +29,8 @@ export interface Running {
   readonly pid: number;
   readonly ended: Promise<Ended>;
   /** What it has said so far. */
-  stdout(): string;
-  stderr(): string;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
 }
 
 /** Settings that reach the program; nothing of the caller's own setup does. */

@@ -11,6 +11,7 @@ import { findThing } from "../../features/thing/find.ts";
 import { type NewThing, rememberThing } from "../../features/thing/thing.ts";
 import { canonicalAddress } from "../../rules/address.ts";
 import type { Payee } from "../../rules/split.ts";
+import { retrying } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { type House, type Run, wholeNumber } from "./terminal.ts";
 
@@ -114,15 +115,18 @@ export function flattrCommands(program: Command, run: Run): void {
 
 function thingCommands(program: Command, run: Run): void {
   const thing = program.command("thing").description("what can be flattred");
-  const remember = ({ database, clock }: House, found: NewThing) =>
-    database.drizzle.transaction(async (tx) => {
-      const id = await rememberThing(tx, database.settings.currency, found, clock.now());
-      const payees = found.payees.map(({ payee }) => payee);
-      return {
-        json: { thing: found.uri, id: String(id), kind: found.kind, payees },
-        text: `${found.uri} (${found.kind}) pays ${payees.join(", ")}`,
-      };
-    });
+  const remember = async ({ database, clock }: House, found: NewThing) => {
+    const id = await retrying(() =>
+      database.drizzle.transaction((tx) =>
+        rememberThing(tx, database.settings, found, clock.now()),
+      ),
+    );
+    const payees = found.payees.map(({ payee }) => payee);
+    return {
+      json: { thing: found.uri, id: String(id), kind: found.kind, payees },
+      text: `${found.uri} (${found.kind}) pays ${payees.join(", ")}`,
+    };
+  };
 
   thing
     .command("learn")
@@ -143,7 +147,7 @@ function thingCommands(program: Command, run: Run): void {
     .argument("<address>")
     .requiredOption(
       "--author <actor...>",
-      "who is paid: the address of an actor, with =WEIGHT for unequal parts",
+      "who is paid: the address of an actor, and a WEIGHT after a blank for unequal parts",
     )
     .description("remember a page, naming its authors by hand")
     .action((address: string, { author }: { author: string[] }) =>
@@ -172,7 +176,9 @@ async function readDocument(file: string): Promise<{ document: unknown; url: str
   }
 }
 
+/** `ACTOR` or `ACTOR WEIGHT`: no address holds a blank. */
 function payeeArgument(text: string): Payee {
-  const match = /^(.*?)(?:=(\d{1,9}))?$/.exec(text)!;
-  return { payee: match[1]!, weight: match[2] === undefined ? 1 : Number(match[2]) };
+  const [payee = "", weight = "1", ...more] = text.split(" ");
+  if (more.length > 0 || !/^\d{1,9}$/.test(weight)) throw new Refusal("no_payee", { payee: text });
+  return { payee, weight: Number(weight) };
 }

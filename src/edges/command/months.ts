@@ -17,7 +17,10 @@ export function monthCommands(program: Command, run: Run): void {
   program
     .command("settle")
     .option("--period <month>", "YYYY-MM; the newest month that is over without it")
-    .option("--dry-run", "say what would happen, and change nothing")
+    .option(
+      "--dry-run",
+      "say what would happen, and change nothing; clicks of the new month wait while it runs",
+    )
     .description("close a month that is over; safe to run twice")
     .action(({ period: text, dryRun }: { period?: string; dryRun?: true }) =>
       run(async ({ database, clock }) => {

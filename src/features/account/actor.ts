@@ -1,6 +1,6 @@
 /** Actors: everybody with a URI, of this instance and of any other. */
 
-import { eq, inArray, sql } from "drizzle-orm";
+import { inArray, sql } from "drizzle-orm";
 import type { Tx } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { actor } from "./schema.ts";
@@ -31,13 +31,4 @@ export async function ensureActors(
       ),
     );
   return new Map(found.map(({ id, uri }) => [uri, id]));
-}
-
-/** The actor with this URI, if it is known. */
-export async function findActor(
-  tx: Pick<Tx, "select">,
-  uri: string,
-): Promise<typeof actor.$inferSelect | undefined> {
-  const [found] = await tx.select().from(actor).where(eq(actor.uri, uri));
-  return found;
 }

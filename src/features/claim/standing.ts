@@ -6,7 +6,7 @@ import { sqlTime, type Temporal } from "../../store/time.ts";
 import { ensureActors } from "../account/actor.ts";
 import { actor } from "../account/schema.ts";
 import { change } from "../settlement/change.ts";
-import { giveBackOf } from "../settlement/give-back.ts";
+import { giveBackOf, lockStanding } from "../settlement/give-back.ts";
 import { block, decline } from "./schema.ts";
 
 /**
@@ -19,8 +19,7 @@ export async function declinePayments(
 ): Promise<void> {
   await change(database, at, async (tx) => {
     const id = (await ensureActors(tx, [{ uri: payee }], at)).get(payee)!;
-    // One at a time per creator.
-    await tx.select().from(actor).where(eq(actor.id, id)).for("update");
+    await lockStanding(tx);
     const [already] = await tx
       .select()
       .from(decline)
@@ -61,9 +60,7 @@ export async function blockPayments(
   { kind, target, at }: BlockTarget & { at: Temporal.Instant },
 ): Promise<void> {
   await change(database, at, async (tx) => {
-    await tx.execute(
-      sql`SELECT pg_advisory_xact_lock(hashtextextended(${`block ${kind} ${target}`}, 0))`,
-    );
+    await lockStanding(tx);
     const [already] = await tx.select().from(block).where(isBlock({ kind, target }));
     if (already !== undefined) return;
     if (kind === "payee") await ensureActors(tx, [{ uri: target }], at);
@@ -95,6 +92,7 @@ export async function forgetActor(
   { payee, at }: { payee: string; at: Temporal.Instant },
 ): Promise<void> {
   await change(database, at, async (tx) => {
+    await lockStanding(tx);
     const [gone] = await tx
       .update(actor)
       .set({ deletedAt: at })

@@ -52,19 +52,17 @@ interface Row {
   readonly reason: string | null;
 }
 
-async function insertFlattr(
-  { sql, settings }: Database,
-  gift: Gift,
-  period: Period,
-): Promise<Given> {
+async function insertFlattr(database: Database, gift: Gift, period: Period): Promise<Given> {
+  const { sql, settings } = database;
   const { patron, thing, source } = gift;
   const month = periodNumber(period);
   const at = sqlTime(gift.at);
   const [row] = await sql<[Row]>`
-    WITH patron AS (SELECT id, flattr_mode, flattrs_private FROM account WHERE id = ${patron}),
+    WITH patron AS (SELECT id, actor, flattr_mode, flattrs_private FROM account WHERE id = ${patron}),
     wanted AS (SELECT id, split FROM thing WHERE id = ${thing} AND deleted_at IS NULL),
     payee AS (
-      SELECT p.payee, a.host, s.reason, is_own(${patron}, p.payee) AS own
+      SELECT p.payee, a.host, s.reason,
+             a.id = (SELECT actor FROM patron) OR EXISTS (SELECT FROM alias l WHERE l.account = ${patron} AND l.payee = a.id) AS own
         FROM wanted JOIN split_part p ON p.split = wanted.split
         JOIN payee_standing s ON s.payee = p.payee
         JOIN actor a ON a.id = p.payee),
@@ -100,7 +98,10 @@ async function insertFlattr(
   const [other] = await sql<
     { id: bigint }[]
   >`SELECT id FROM flattr WHERE period = ${month} AND patron = ${patron} AND thing = ${thing}`;
-  return { flattr: other?.id, period, again: true };
+  // And took it back again: then this click is the only one.
+  return other === undefined
+    ? insertFlattr(database, gift, period)
+    : { flattr: other.id, period, again: true };
 }
 
 function reasonOf({ own, reason }: Row): Reason {

@@ -16,7 +16,7 @@ import { thing } from "../thing/schema.ts";
 
 /**
  * One patron liked one thing in one month. Cut into months; a row can be made and taken back while its month is
- * open and never afterwards (trigger `flattr_open`). No foreign keys: they would lock a row per click.
+ * open and never afterwards (trigger `flattr_guard`). No foreign keys: they would lock a row per click.
  */
 export const flattr = pgTable(
   "flattr",

@@ -1,6 +1,6 @@
 /** Following people of this instance. */
 
-import { and, eq } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import type { Database } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Temporal } from "../../store/time.ts";
@@ -28,18 +28,4 @@ export async function followActor(
     .insert(follow)
     .values({ follower: follower.id, followee: found.id, since: at })
     .onConflictDoNothing();
-}
-
-/** True when the account follows the actor. */
-export async function follows(
-  database: Database,
-  follower: Account,
-  uri: string,
-): Promise<boolean> {
-  const [found] = await database.drizzle
-    .select({ follower: follow.follower })
-    .from(follow)
-    .innerJoin(actor, eq(actor.id, follow.followee))
-    .where(and(eq(follow.follower, follower.id), eq(actor.uri, uri)));
-  return found !== undefined;
 }

@@ -78,6 +78,22 @@ const PROMISES: readonly { readonly promise: string; readonly offenders: SQL }[]
        WHERE r.amount IS DISTINCT FROM d.amount`,
   },
   {
+    promise: "a return gives each patron exactly what he had given",
+    offenders: sql`
+      SELECT 'transfer ' || COALESCE(wanted.transfer, booked.transfer) || ', account ' || COALESCE(wanted.account, booked.account)
+             || ': ' || COALESCE(booked.amount::text, 'nothing') || ' instead of ' || COALESCE(wanted.amount::text, 'nothing') AS detail
+        FROM (SELECT r.resolved_by AS transfer, s.account, sum(sh.amount) AS amount
+                FROM ledger.resolution r
+                JOIN ledger.transfer back ON back.id = r.resolved_by AND back.kind = 'return'
+                JOIN ledger.account w ON w.id = r.account
+                JOIN settlement s ON s.transfer = r.transfer
+                JOIN share sh ON sh.period = s.period AND sh.patron = s.patron AND sh.payee = w.owner
+               GROUP BY r.resolved_by, s.account HAVING sum(sh.amount) > 0) wanted
+        FULL JOIN (SELECT e.transfer, e.account, e.amount FROM ledger.entry e JOIN ledger.transfer t ON t.id = e.transfer AND t.kind = 'return'
+                    WHERE e.amount > 0) booked ON booked.transfer = wanted.transfer AND booked.account = wanted.account
+       WHERE wanted.amount IS DISTINCT FROM booked.amount`,
+  },
+  {
     promise: "what came in and went out is what was booked from and to the world",
     offenders: sql`
       SELECT 'transfer ' || COALESCE(c.transfer, w.transfer) || ': paid ' || COALESCE(c.amount::text, 'nothing') || ', booked ' || COALESCE(w.amount::text, 'nothing') AS detail
@@ -89,11 +105,38 @@ const PROMISES: readonly { readonly promise: string; readonly offenders: SQL }[]
   },
 ];
 
+/** What each transfer is: its kind, and the row that says why it was made. */
+const REASONS: readonly { readonly kinds: string; readonly because: SQL }[] = [
+  {
+    kinds: "a payment",
+    because: sql`t.kind IN ('fund', 'refund') AND EXISTS (SELECT FROM cash c WHERE c.transfer = t.id AND (c.amount > 0) = (t.kind = 'fund'))`,
+  },
+  {
+    kinds: "a close",
+    because: sql`t.kind IN ('settle', 'late') AND t.period IS NOT NULL AND EXISTS (SELECT FROM settlement s WHERE s.period = t.period AND s.transfer = t.id)`,
+  },
+  {
+    kinds: "a return",
+    because: sql`t.kind = 'return' AND t.period IS NOT NULL AND EXISTS (SELECT FROM ledger.resolution r WHERE r.resolved_by = t.id)`,
+  },
+];
+
 /** Checks every promise of the ledger. An empty list means that the books are right. */
 export async function checkLedger(tx: Tx | Drizzle): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { promise, offenders } of PROMISES)
     findings.push(...(await findOffenders(tx, promise, offenders)));
+  const explained = sql.join(
+    REASONS.map(({ because }) => sql`(${because})`),
+    sql` OR `,
+  );
+  findings.push(
+    ...(await findOffenders(
+      tx,
+      `every transfer is ${REASONS.map(({ kinds }) => kinds).join(", ")}, and nothing else`,
+      sql`SELECT 'transfer ' || t.id || ' (' || t.kind || ', ' || t.key || ')' AS detail FROM ledger.transfer t WHERE NOT (${explained})`,
+    )),
+  );
   return findings;
 }
 

@@ -26,8 +26,8 @@ export async function writePost(
   const length = [...text].length;
   if (text.trim() === "" || length > TEXT_CHARS_MAX || text.includes("\0"))
     throw new Refusal("post_invalid", { max: String(TEXT_CHARS_MAX) });
-  const { origin, currency } = database.settings;
-  const payee = actorUri(origin, author.name);
+  const { settings } = database;
+  const payee = actorUri(settings.origin, author.name);
   return retrying(() =>
     database.drizzle.transaction(async (tx) => {
       const [row] = await tx.execute<{ id: string }>(sql`SELECT new_id(${sqlTime(at)}) AS id`);
@@ -35,7 +35,7 @@ export async function writePost(
       const uri = `${payee}/posts/${id}`;
       const thing = await rememberThing(
         tx,
-        currency,
+        settings,
         { uri, kind: "Note", payees: [{ payee, weight: 1 }] },
         at,
       );

@@ -58,6 +58,17 @@ async function checkStates(tx: Tx): Promise<Finding[]> {
     )),
     ...(await findOffenders(
       tx,
+      "nothing of a closed month waits for somebody who is not paid",
+      sql`SELECT 'month ' || t.period || ', actor ' || a.owner || ': ' || e.amount AS detail
+            FROM payee_standing s JOIN ledger.account a ON a.kind = 'waiting' AND a.owner = s.payee
+            JOIN ledger.entry e ON e.account = a.id AND e.amount > 0
+            JOIN ledger.transfer t ON t.id = e.transfer
+            JOIN period p ON p.id = t.period AND p.state IN ('closed', 'final')
+           WHERE s.reason IS NOT NULL
+             AND NOT EXISTS (SELECT FROM ledger.resolution r WHERE r.transfer = e.transfer AND r.account = e.account)`,
+    )),
+    ...(await findOffenders(
+      tx,
       "whoever flattred has a settlement, and nobody else",
       sql`SELECT 'month ' || COALESCE(f.period, s.period) || ', patron ' || COALESCE(f.patron, s.patron) AS detail
             FROM (SELECT DISTINCT f.period, f.patron FROM flattr f JOIN period p ON p.id = f.period WHERE p.state <> 'open') f
@@ -243,7 +254,7 @@ async function readPatrons(tx: Tx, month: Month, currency: string, after: string
            (SELECT COALESCE(sum(e.amount), 0) FROM ledger.entry e JOIN ledger.transfer t ON t.id = e.transfer
              WHERE e.account = s.account AND t.at < ${ended}) AS purse,
            (SELECT amount FROM cash WHERE patron = s.patron AND amount > 0 AND at >= ${ended} AND at < ${ended} + interval '7 days'
-             ORDER BY id LIMIT 1) AS "firstLate",
+             ORDER BY transfer LIMIT 1) AS "firstLate",
            COALESCE((SELECT json_agg(json_build_array(f.id::text, f.source = 'subscription', payees.list))
               FROM flattr f CROSS JOIN LATERAL (
                 SELECT json_agg(json_build_array(p.payee::text, a.uri, p.weight,

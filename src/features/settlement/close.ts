@@ -7,7 +7,7 @@ import { type Database, retrying, type Tx } from "../../store/database.ts";
 import { addJob } from "../../store/jobs.ts";
 import { Temporal } from "../../store/time.ts";
 import { divideRange } from "./divide.ts";
-import { giveBackOf } from "./give-back.ts";
+import { giveBackOf, lockStanding } from "./give-back.ts";
 import { receiptsDue } from "./receipt.ts";
 
 /** How often a worker looks whether the others are done with their last ranges. */
@@ -65,6 +65,7 @@ export async function finishClose(database: Database, tx: Tx, period: Period): P
     sql`SELECT state FROM period WHERE id = ${month} FOR UPDATE`,
   );
   if (row?.state !== "frozen") return;
+  await lockStanding(tx);
   await tx.execute(sql`UPDATE period SET state = 'closed' WHERE id = ${month}`);
   await giveBackOf(database, tx, {
     key: `return:${period}:close`,

@@ -53,8 +53,12 @@ async function giveBackMonth(
   const [made] = await tx.execute<{ id: string }>(sql`
     INSERT INTO ledger.transfer (key, kind, at, period) VALUES (${key}, 'return', ${sqlTime(at)}, ${month}) RETURNING id`);
   assert(made !== undefined);
+  // One statement, one view: what is resolved is what is given back, whatever is credited meanwhile.
   await tx.execute(sql`
     WITH due AS MATERIALIZED (${due}),
+    resolved AS (
+      INSERT INTO ledger.resolution (transfer, account, resolved_by)
+      SELECT transfer, account, ${made.id}::bigint FROM due),
     back AS (
       SELECT s.account, sum(sh.amount)::bigint AS amount
         FROM due
@@ -65,9 +69,17 @@ async function giveBackMonth(
     SELECT ${made.id}::bigint, account, amount FROM back
     UNION ALL
     SELECT ${made.id}::bigint, account, -sum(amount)::bigint FROM due GROUP BY account`);
-  await tx.execute(sql`
-    INSERT INTO ledger.resolution (transfer, account, resolved_by)
-    SELECT due.transfer, due.account, ${made.id}::bigint FROM (${due}) due`);
+}
+
+/** Key of the lock below. */
+const STANDING_LOCK = 1_179_403_638;
+
+/**
+ * One at a time: who changes who is paid, and who ends a close or funds a month late. Whoever comes second sees what
+ * the first one wrote, so money for somebody who is not paid is given back by one of them.
+ */
+export async function lockStanding(tx: Tx): Promise<void> {
+  await tx.execute(sql`SELECT pg_advisory_xact_lock(${STANDING_LOCK})`);
 }
 
 /** Waiting credits that are not resolved. */

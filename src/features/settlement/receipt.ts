@@ -2,7 +2,7 @@
 
 import { and, desc, eq, sql } from "drizzle-orm";
 import { type Period, periodNumber } from "../../rules/period.ts";
-import type { Database } from "../../store/database.ts";
+import { type Database, retrying } from "../../store/database.ts";
 import type { JobKind } from "../../store/jobs.ts";
 import type { Signer } from "../../store/signing.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
@@ -18,6 +18,9 @@ export const receiptsDue: JobKind<{ period: Period; kind: ReceiptKind; account?:
 
 /** Accounts whose receipts are made in one transaction. */
 const BATCH = 200;
+
+/** Ids that are drawn for one millisecond; some room is left for others. */
+const IDS_PER_MS = 50_000;
 
 interface Claims extends Record<string, unknown> {
   readonly account: string;
@@ -41,30 +44,37 @@ export async function makeReceipts(
   }: { period: Period; kind: ReceiptKind; only?: AccountId | undefined; at: Temporal.Instant },
 ): Promise<void> {
   const claimsOf = kind === "patron" ? patronClaims : creatorClaims;
+  const { origin, currency } = database.settings;
+  let made = 0;
   for (let after = 0n; ;) {
     const batch = await claimsOf(database, period, after, only);
     if (batch.length === 0) return;
     const iat = Math.floor(at.epochMilliseconds / 1000);
-    const rows = [];
-    for (const { account, state, ...claims } of batch) {
-      const jws = await signer.sign({
-        iss: database.settings.origin,
-        ...claims,
-        iat,
-        period,
-        currency: database.settings.currency,
-      });
-      rows.push({
-        id: sql`new_id(${sqlTime(at)})`,
-        period,
-        account: BigInt(account),
-        kind,
-        state,
-        jws,
-        at,
-      });
-    }
-    await database.drizzle.insert(receipt).values(rows).onConflictDoNothing();
+    const rows = await Promise.all(
+      batch.map(async ({ account, state, ...claims }, place) => {
+        const jws = await signer.sign({ iss: origin, ...claims, iat, period, currency });
+        // A millisecond holds 65,536 ids.
+        const drawn = at.add({ milliseconds: Math.floor((made + place) / IDS_PER_MS) });
+        return {
+          id: sql`new_id(${sqlTime(drawn)})`,
+          period,
+          account: BigInt(account),
+          kind,
+          state,
+          jws,
+          at,
+        };
+      }),
+    );
+    made += rows.length;
+    await retrying(() =>
+      database.drizzle
+        .insert(receipt)
+        .values(rows)
+        .onConflictDoNothing({
+          target: [receipt.account, receipt.period, receipt.kind, receipt.state],
+        }),
+    );
     after = BigInt(batch.at(-1)!.account);
   }
 }

@@ -43,6 +43,9 @@ export async function settle(
   return summaryOf(database.drizzle, period);
 }
 
+/** One dry run at a time. */
+const DRY_RUN_LOCK = 1_179_403_639;
+
 /** Thrown to undo a dry run. */
 class DryRunIsOver extends Error {
   readonly summary: Summary;
@@ -63,6 +66,8 @@ export async function settleDryRun(
 ): Promise<Summary> {
   try {
     return await database.drizzle.transaction(async (tx) => {
+      // Two at once would each hold a range that the other one waits for.
+      await tx.execute(sql`SELECT pg_advisory_xact_lock(${DRY_RUN_LOCK})`);
       throw new DryRunIsOver(await settle({ ...database, drizzle: tx }, wish));
     });
   } catch (error) {

@@ -7,14 +7,14 @@ import { sqlTime } from "../../store/time.ts";
 
 /**
  * One flattr for each subscription that was made before this opening, is not paused and has openings left. Whose
- * payees all declined, are blocked, gone or the patron himself is skipped; the opening counts all the same.
+ * payees all declined, are blocked, gone or the patron himself, or whose thing is gone, is skipped; the opening counts all the same.
  */
 export async function openSubscriptions(tx: Tx, period: Period): Promise<void> {
   const opens = sqlTime(opensAt(period));
   // A millisecond holds 65,536 ids: with more subscriptions than that the later ones count on.
   await tx.execute(sql`
     WITH due AS MATERIALIZED (
-      SELECT s.id, s.patron, s.thing, t.split, a.flattrs_private AS private
+      SELECT s.id, s.patron, s.thing, t.split, a.flattrs_private AS private, t.deleted_at IS NULL AS is_there
         FROM subscription s JOIN thing t ON t.id = s.thing JOIN account a ON a.id = s.patron
        WHERE s.ended_at IS NULL AND s.paused_at IS NULL AND s.since < ${opens}
          FOR UPDATE OF s),
@@ -26,7 +26,7 @@ export async function openSubscriptions(tx: Tx, period: Period): Promise<void> {
     SELECT ${periodNumber(period)}, new_id(${opens}::timestamptz + (place / 60000) * interval '1 millisecond'),
            patron, thing, split, 'subscription', private, ${opens}
       FROM (SELECT *, row_number() OVER (ORDER BY id) AS place FROM due ORDER BY id) due
-     WHERE EXISTS (
+     WHERE is_there AND EXISTS (
        SELECT FROM split_part p JOIN payee_standing s ON s.payee = p.payee
         WHERE p.split = due.split AND s.reason IS NULL AND NOT is_own(due.patron, p.payee))
     ON CONFLICT (period, patron, thing) DO NOTHING`);

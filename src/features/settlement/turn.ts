@@ -1,6 +1,6 @@
 /** Months follow each other: the one that is over is frozen, the next one opens, in one transaction. */
 
-import { sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import {
   closesAt,
   opensAt,
@@ -11,6 +11,7 @@ import {
   periodOf,
 } from "../../rules/period.ts";
 import { type Database, retrying, type Tx } from "../../store/database.ts";
+import { setting } from "../../store/schema.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { closePeriod } from "./close.ts";
 import { freeze } from "./freeze.ts";
@@ -19,6 +20,9 @@ import { openSubscriptions } from "./subscriptions.ts";
 
 /** Key space of the lock that changes share and the freeze takes alone; `enter_period` uses the same. */
 const PERIOD_LOCK = 1_179_403_636;
+
+/** Name of the setting with the fee that is published. */
+const PUBLISHED_FEE = "fee_basis_points";
 
 /** One process at a time turns the months. */
 const TURN_LOCK = 1_179_403_637;
@@ -33,54 +37,66 @@ export async function turnMonths(database: Database, at: Temporal.Instant): Prom
     const step = await nextStep(database.drizzle, at);
     if (step.do === "nothing") return;
     if (step.do === "close") await closePeriod(database, step.period);
-    else await retrying(() => database.drizzle.transaction((tx) => turn(database, tx, at)));
+    else {
+      // Before any lock: making a partition waits for clicks, which may wait for the month.
+      await makeRoom(database.drizzle, step.period);
+      await retrying(() => database.drizzle.transaction((tx) => turn(database, tx, at)));
+    }
   }
 }
 
-type Step =
-  | { readonly do: "nothing" }
-  | { readonly do: "turn" }
-  | { readonly do: "close"; readonly period: Period };
+/** `period`: the month that a turn opens, or that must be closed before. */
+type Step = { readonly do: "nothing" } | { readonly do: "turn" | "close"; readonly period: Period };
 
 async function nextStep(tx: Pick<Tx, "execute">, at: Temporal.Instant): Promise<Step> {
-  const [row] = await tx.execute<{ over: boolean; unclosed: number | null }>(sql`
-    SELECT closes <= ${sqlTime(at)} AS over, (SELECT min(id) FROM period WHERE state = 'frozen') AS unclosed
+  const [row] = await tx.execute<{ latest: number; over: boolean; unclosed: number | null }>(sql`
+    SELECT id AS latest, closes <= ${sqlTime(at)} AS over, (SELECT min(id) FROM period WHERE state = 'frozen') AS unclosed
       FROM period ORDER BY id DESC LIMIT 1`);
-  if (row === undefined) return { do: "turn" };
+  if (row === undefined) return { do: "turn", period: periodOf(at) };
   if (!row.over) return { do: "nothing" };
-  return row.unclosed === null
-    ? { do: "turn" }
-    : { do: "close", period: periodFromNumber(row.unclosed) };
+  if (row.unclosed !== null) return { do: "close", period: periodFromNumber(row.unclosed) };
+  return { do: "turn", period: periodAfter(periodFromNumber(row.latest)) };
 }
 
 /** One turn: freeze what is over, open the next. Looks again under the lock, since another process may have done it. */
 async function turn(database: Database, tx: Tx, at: Temporal.Instant): Promise<void> {
   await tx.execute(sql`SELECT pg_advisory_xact_lock(${TURN_LOCK})`);
-  if ((await nextStep(tx, at)).do !== "turn") return;
+  const step = await nextStep(tx, at);
+  if (step.do !== "turn") return;
   const [latest] = await tx.execute<{ id: number }>(
     sql`SELECT max(id) AS id FROM period HAVING max(id) IS NOT NULL`,
   );
-  if (latest === undefined) {
-    await openPeriod(database, tx, periodOf(at));
-    return;
+  if (latest !== undefined) {
+    await tx.execute(sql`SELECT pg_advisory_xact_lock(${PERIOD_LOCK}, ${latest.id})`);
+    await freeze(database, tx, periodFromNumber(latest.id));
   }
-  const over = periodFromNumber(latest.id);
-  await tx.execute(sql`SELECT pg_advisory_xact_lock(${PERIOD_LOCK}, ${latest.id})`);
-  await freeze(database, tx, over);
-  await openPeriod(database, tx, periodAfter(over));
+  await openPeriod(database, tx, step.period);
 }
 
 async function openPeriod(database: Database, tx: Tx, id: Period): Promise<void> {
-  await makeRoom(tx, id);
-  const { feeBasisPoints } = database.settings;
+  const [published] = await tx.select().from(setting).where(eq(setting.name, PUBLISHED_FEE));
+  const feeBasisPoints =
+    published === undefined ? database.settings.feeBasisPoints : Number(published.value);
   await tx
     .insert(periods)
     .values({ id, opens: opensAt(id), closes: closesAt(id), feeBasisPoints, state: "open" });
   await openSubscriptions(tx, id);
 }
 
+/**
+ * Publishes the fee of this process for the months that open from now on, whichever process opens them: a command
+ * that runs with other settings must not change it.
+ */
+export async function publishFee({ drizzle, settings }: Database): Promise<void> {
+  const value = String(settings.feeBasisPoints);
+  await drizzle
+    .insert(setting)
+    .values({ name: PUBLISHED_FEE, value })
+    .onConflictDoUpdate({ target: setting.name, set: { value } });
+}
+
 /** Partitions for a month and the one after it. */
-async function makeRoom(tx: Tx, period: Period): Promise<void> {
+async function makeRoom(tx: Pick<Tx, "execute">, period: Period): Promise<void> {
   await tx.execute(
     sql`SELECT make_partitions(${periodNumber(period)}), make_partitions(${periodNumber(periodAfter(period))})`,
   );

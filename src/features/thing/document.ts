@@ -59,6 +59,7 @@ export function thingOfDocument(document: unknown, from: string): NewThing {
       kind,
       payees: [{ payee: id, weight: 1 }],
       title: titleOf(document, ["name", "preferredUsername"]),
+      name: titleOf(document, ["preferredUsername"]),
       addresses,
     };
   }

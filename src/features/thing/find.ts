@@ -31,7 +31,7 @@ export async function findThing(
     database.drizzle.transaction((tx) =>
       rememberThing(
         tx,
-        database.settings.currency,
+        database.settings,
         { uri: payee, kind: "Person", payees: [{ payee, weight: 1 }] },
         at,
       ),

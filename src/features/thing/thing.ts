@@ -1,12 +1,13 @@
 /** Things: what can be flattred, and who is paid for it. */
 
-import { and, eq, isNull, sql } from "drizzle-orm";
-import { ADDRESS_CHARS_MAX, canonicalAddress } from "../../rules/address.ts";
+import { and, eq, inArray, isNull, sql } from "drizzle-orm";
+import { ADDRESS_CHARS_MAX, canonicalAddress, sameOrigin } from "../../rules/address.ts";
 import { type Payee, takingPart, WEIGHT_MAX } from "../../rules/split.ts";
-import type { Database, Drizzle, Tx } from "../../store/database.ts";
+import type { Database, Drizzle, Settings, Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { ensureActors } from "../account/actor.ts";
+import { account, actor } from "../account/schema.ts";
 import { openLedgerAccounts } from "../ledger/book.ts";
 import { thing, thingAddress } from "./schema.ts";
 
@@ -21,6 +22,8 @@ export interface NewThing {
   readonly kind: string;
   readonly payees: readonly Payee[];
   readonly title?: string | undefined;
+  /** `preferredUsername`, when the thing is an actor. */
+  readonly name?: string | undefined;
   /** Other addresses that lead to it. */
   readonly addresses?: readonly string[];
 }
@@ -38,13 +41,14 @@ const ADDRESSES_MAX = 10;
  */
 export async function rememberThing(
   tx: Tx,
-  currency: string,
-  { uri, kind, payees, title, addresses = [] }: NewThing,
+  settings: Settings,
+  { uri, kind, payees, title, name, addresses = [] }: NewThing,
   at: Temporal.Instant,
 ): Promise<ThingId> {
   if (canonicalAddress(uri) === undefined)
     throw new Refusal("url_invalid", { url: uri.slice(0, ADDRESS_CHARS_MAX) });
-  const split = await ensureSplit(tx, currency, payees, at);
+  const split = await ensureSplit(tx, settings, payees, at);
+  if (name !== undefined) await ensureActors(tx, [{ uri, name }], at);
   const [row] = await tx
     .insert(thing)
     .values({
@@ -99,7 +103,7 @@ export async function thingAt(tx: Tx | Drizzle, address: string): Promise<Thing 
  */
 async function ensureSplit(
   tx: Tx,
-  currency: string,
+  settings: Settings,
   payees: readonly Payee[],
   at: Temporal.Instant,
 ): Promise<SplitId> {
@@ -117,6 +121,7 @@ async function ensureSplit(
   const [known] = await tx.execute<{ id: string }>(sql`SELECT id FROM split WHERE key = ${key}`);
   if (known !== undefined) return BigInt(known.id);
 
+  await refuseUnknownOwn(tx, settings, parts);
   const actors = await ensureActors(
     tx,
     parts.map(({ payee }) => ({ uri: payee })),
@@ -129,10 +134,27 @@ async function ensureSplit(
                     SELECT made.id, part.payee, part.weight
                       FROM made, jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS part(payee bigint, weight bigint))
     SELECT id FROM made`);
-  await openWaitingAccounts(tx, currency, [...actors.values()]);
+  await openWaitingAccounts(tx, settings.currency, [...actors.values()]);
   if (made !== undefined) return BigInt(made.id);
   const [other] = await tx.execute<{ id: string }>(sql`SELECT id FROM split WHERE key = ${key}`);
   return BigInt(other!.id);
+}
+
+/** Somebody of this instance has an account or is nobody: money must not wait for who may be called so one day. */
+async function refuseUnknownOwn(
+  tx: Tx,
+  { origin }: Settings,
+  parts: readonly Payee[],
+): Promise<void> {
+  const own = parts.filter(({ payee }) => sameOrigin(payee, origin)).map(({ payee }) => payee);
+  if (own.length === 0) return;
+  const known = await tx
+    .select({ uri: actor.uri })
+    .from(actor)
+    .innerJoin(account, eq(account.actor, actor.id))
+    .where(inArray(actor.uri, own));
+  const unknown = own.find((payee) => !known.some(({ uri }) => uri === payee));
+  if (unknown !== undefined) throw new Refusal("no_payee", { payee: unknown });
 }
 
 /** People of this instance are paid to their earnings; for all others an account opens where money can wait. */
