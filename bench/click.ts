@@ -139,13 +139,13 @@ async function loadByPgbench(
     `--client=${connections}`,
     `--jobs=${threads}`,
     `--time=${seconds}`,
-    ...(host === undefined ? [] : ["-h", String(host)]),
-    ...(port === undefined ? [] : ["-p", port]),
-    ...(user === undefined ? [] : ["-U", user]),
+    ...(host === undefined ? [] : [`--host=${host}`]),
+    ...(port === undefined ? [] : [`--port=${port}`]),
+    ...(user === undefined ? [] : [`--username=${user}`]),
     database ?? "",
   ];
   const env = typeof password === "string" ? { ...process.env, PGPASSWORD: password } : process.env;
-  const ended = run(program, args.map(String), { env });
+  const ended = run(program, args, { env });
   const cpuShare = await watchBackends(sql, ended);
   const perSecond = Number(/^tps = ([\d.]+)/m.exec((await ended).stdout)![1]);
   return { perSecond, serverMicrosEach: (cpuShare / perSecond) * 1e6, nodeMicrosEach: 0 };

@@ -14,7 +14,8 @@ const BENCHES: Readonly<Record<string, (options: Options) => Promise<void>>> = {
 
 const USAGE = `npm run bench -- ${Object.keys(BENCHES).join("|")} [--database URL] [--patrons 10000,100000] [--rounds 3] [--seconds 6]`;
 
-process.exitCode = await main(process.argv.slice(2));
+// Ends here and now: work that was interrupted may still hold connections.
+process.exit(await main(process.argv.slice(2)));
 
 async function main(args: string[]): Promise<number> {
   let name: string | undefined;

@@ -8,6 +8,7 @@ import { readConfig } from "../src/config.ts";
 import { openInstance } from "../src/instance.ts";
 import { addressOf, openClients, type Database, urlOf } from "../src/store/database.ts";
 import { openEmbedded } from "../src/store/embedded.ts";
+import { untilInterrupted } from "./interrupted.ts";
 import { SETTINGS } from "./settings.ts";
 
 /** Clock ticks of /proc/PID/stat. */
@@ -36,7 +37,7 @@ export async function withServer<T>(
     const url = named ?? urlOf(embedded!.address);
     const made = new Set<string>();
     try {
-      return await work(serverAt(url, folder, made));
+      return await untilInterrupted(work(serverAt(url, folder, made)));
     } finally {
       await withClient(url, async (sql) => {
         for (const name of made) await sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`;

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { median, printerOf } from "./figures.ts";
+import { untilInterrupted } from "./interrupted.ts";
 import type { Options } from "./options.ts";
 import { databaseUrl, withClient } from "./server.ts";
 
@@ -69,6 +70,7 @@ async function measureRound(
 ): Promise<Round> {
   const folder = await mkdtemp(join(tmpdir(), "fl-bench-"));
   const name = `fl_bench_${process.pid}_start`;
+  const running = new Set<ChildProcess>();
   try {
     if (served !== undefined) await withClient(served, (sql) => sql`CREATE DATABASE ${sql(name)}`);
     const env = {
@@ -81,28 +83,26 @@ async function measureRound(
       DATABASE_URL: served === undefined ? "" : databaseUrl(served, name),
       LOG_LEVEL: "error",
     };
-    const first = await startServer(env);
-    await endServer(first.child);
-    const later = await startServer(env);
-    try {
-      await sleep(IDLE_MS);
-      return {
-        firstMs: first.wallMs,
-        laterMs: later.wallMs,
-        rssBytes: await rssBytesOf(later.child),
-      };
-    } finally {
-      await endServer(later.child);
-    }
+    return await untilInterrupted(measureStarts(env, running));
   } finally {
+    for (const child of running) await endServer(child);
     if (served !== undefined)
       await withClient(served, (sql) => sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`);
     await rm(folder, { recursive: true, force: true });
   }
 }
 
+async function measureStarts(env: NodeJS.ProcessEnv, running: Set<ChildProcess>): Promise<Round> {
+  const first = await startServer(env, running);
+  await endServer(first.child);
+  const later = await startServer(env, running);
+  await sleep(IDLE_MS);
+  return { firstMs: first.wallMs, laterMs: later.wallMs, rssBytes: await rssBytesOf(later.child) };
+}
+
 async function startServer(
   env: NodeJS.ProcessEnv,
+  running: Set<ChildProcess>,
 ): Promise<{ child: ChildProcess; wallMs: number }> {
   const start = performance.now();
   const child = spawn(process.execPath, [join(CHECKOUT, "bin/fediflattr.js"), "serve"], {
@@ -110,19 +110,13 @@ async function startServer(
     env,
     stdio: ["ignore", "ignore", "inherit"],
   });
-  try {
-    while (!(await isReady(`http://127.0.0.1:${env["PORT"]}/readyz`))) {
-      if (child.exitCode !== null)
-        throw new Error(`the server ended with status ${child.exitCode}`);
-      if (performance.now() - start > READY_MS_MAX)
-        throw new Error("the server does not get ready");
-      await sleep(LOOK_MS);
-    }
-    return { child, wallMs: performance.now() - start };
-  } catch (error) {
-    await endServer(child);
-    throw error;
+  running.add(child);
+  while (!(await isReady(`http://127.0.0.1:${env["PORT"]}/readyz`))) {
+    if (child.exitCode !== null) throw new Error(`the server ended with status ${child.exitCode}`);
+    if (performance.now() - start > READY_MS_MAX) throw new Error("the server does not get ready");
+    await sleep(LOOK_MS);
   }
+  return { child, wallMs: performance.now() - start };
 }
 
 async function isReady(url: string): Promise<boolean> {

@@ -265,7 +265,7 @@ CREATE TABLE "share" (
 	"flattr" bigint NOT NULL,
 	"payee" bigint NOT NULL,
 	"amount" bigint NOT NULL,
-	CONSTRAINT "share_period_patron_flattr_payee_pk" PRIMARY KEY("period","patron","flattr","payee"),
+	CONSTRAINT "share_patron_flattr_payee_period_pk" PRIMARY KEY("patron","flattr","payee","period"),
 	CONSTRAINT "share_amount" CHECK ("share"."amount" >= 0)
 ) PARTITION BY LIST ("period");
 --> statement-breakpoint
@@ -318,6 +318,8 @@ ALTER TABLE "split_part" ADD CONSTRAINT "split_part_split_split_id_fk" FOREIGN K
 ALTER TABLE "split_part" ADD CONSTRAINT "split_part_payee_actor_id_fk" FOREIGN KEY ("payee") REFERENCES "public"."actor"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "thing" ADD CONSTRAINT "thing_split_split_id_fk" FOREIGN KEY ("split") REFERENCES "public"."split"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "thing_address" ADD CONSTRAINT "thing_address_thing_thing_id_fk" FOREIGN KEY ("thing") REFERENCES "public"."thing"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "actor_host" ON "actor" USING btree ("host");--> statement-breakpoint
+CREATE INDEX "actor_deleted" ON "actor" USING btree ("id") WHERE "actor"."deleted_at" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "budget_patron" ON "budget" USING btree ("patron","id");--> statement-breakpoint
 CREATE INDEX "block_target" ON "block" USING btree ("target");--> statement-breakpoint
 CREATE INDEX "decline_payee" ON "decline" USING btree ("payee");--> statement-breakpoint

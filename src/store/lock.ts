@@ -66,11 +66,14 @@ async function takeOver(path: string, dead: string, mine: string): Promise<void>
   }
 }
 
-/** Pid and, where /proc tells it, the start time: a pid alone may be somebody else's by now. */
+/**
+ * Pid and, where /proc tells it, the start time: a pid alone may be somebody else's by now. A process that has ended
+ * and only waits for its parent to notice has no identity any more.
+ */
 async function identityOf(pid: number): Promise<string> {
   const line = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  const started = line.slice(line.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-  return `${pid} ${started}`;
+  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" ? "" : `${pid} ${fields[19] ?? ""}`;
 }
 
 async function isAlive(owner: string): Promise<boolean> {

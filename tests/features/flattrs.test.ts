@@ -18,6 +18,7 @@ import { tick } from "../../src/features/settlement/tick.ts";
 import { deleteThing } from "../../src/features/thing/thing.ts";
 import { toMicro } from "../../src/rules/amount.ts";
 import type { Period } from "../../src/rules/period.ts";
+import { openClients } from "../../src/store/database.ts";
 import { Refusal } from "../../src/store/refusal.ts";
 import {
   at,
@@ -376,6 +377,46 @@ describe("a subscription", () => {
     expect(await refusal(unsubscribe(database, { ...which, at: at("2027-03-03") }))).toBe(
       "not_found",
     );
+  });
+
+  test("can be taken back at the opening, before anything else has happened in the month", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const thing = await remotePost(database, "https://far.example/1", ANN);
+    await subscribe(database, { patron: alice.id, thing, months: null, at: at("2026-11-10") });
+    await takeBackFlattr(database, { patron: alice.id, thing, at: at("2026-12-01T00:00:00Z") });
+    expect(await database.sql`SELECT 1 FROM flattr`).toHaveLength(0);
+  });
+
+  test("fires in the order in which they were made, however the database plans it", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    const things: bigint[] = [];
+    for (let n = 0; n < 12; n += 1)
+      things.push(await remotePost(database, `https://far.example/${n}`, ANN));
+    const wanted = things.toReversed();
+    for (const [n, thing] of wanted.entries())
+      await subscribe(database, {
+        patron: alice.id,
+        thing,
+        months: null,
+        at: at(`2026-11-10T10:00:${10 + n}Z`),
+      });
+    await database.sql`ANALYZE`;
+    const [row] = await database.sql<[{ name: string }]>`SELECT current_database() AS name`;
+    for (const [month, plan] of [
+      ["2026-12-01", "enable_hashjoin"],
+      ["2027-01-01", "enable_nestloop"],
+    ] as const) {
+      await database.sql.unsafe(`ALTER DATABASE ${row.name} SET ${plan} = off`);
+      const clients = openClients(database.url, 2);
+      await tick({ ...clients, settings: database.settings }, at(month));
+      await clients.end();
+      const fired = await database.sql<
+        { thing: bigint }[]
+      >`SELECT thing FROM flattr WHERE period = (SELECT max(period) FROM flattr) ORDER BY id`;
+      expect(fired.map(({ thing }) => thing)).toEqual(wanted);
+    }
   });
 
   test("rests when its thing is gone", async () => {

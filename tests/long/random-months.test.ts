@@ -89,7 +89,7 @@ afterAll(() => {
   const words = Object.entries(seen).map(([what, times]) => `${what} ${times}`);
   process.stdout.write(`${words.join(", ")} (SEED=${seed})\n`);
   if (MONTHS >= 1000)
-    for (const what of ["settled", "unfunded", "late", "lapsed", "returned", "from subscriptions"])
+    for (const what of ["settled", "late", "lapsed", "returned", "from subscriptions"])
       expect(seen[what], what).toBeGreaterThan(0);
 });
 
@@ -282,6 +282,8 @@ async function play(plan: Plan, events: readonly ModelEvent[]): Promise<Differen
   let month = monthOf(plan.begin);
   for (const [place, event] of events.entries()) {
     if (monthOf(event.at) > month) {
+      // Other plans of the database must not change a result.
+      if (month % 3 === 0) await fresh.sql`ANALYZE`;
       month = monthOf(event.at);
       const words = await compare(database, model);
       if (words !== undefined) return { place, words };

@@ -1,19 +1,28 @@
 import { sql } from "drizzle-orm";
-import { boolean, check, pgTable, text } from "drizzle-orm/pg-core";
+import { boolean, check, index, pgTable, text } from "drizzle-orm/pg-core";
 import { exactText, id, instant } from "../../store/columns.ts";
 
 /** Everybody that can be paid or follow: people and bots of this instance and of any other, known by their URI. */
-export const actor = pgTable("actor", {
-  id: id("id").primaryKey(),
-  uri: exactText("uri").notNull().unique(),
-  /** `URL.host`, port included. */
-  host: exactText("host").notNull(),
-  /** `preferredUsername`, where it is known. */
-  name: text("name"),
-  foundAt: instant("found_at").notNull(),
-  /** When its deletion was verified. */
-  deletedAt: instant("deleted_at"),
-});
+export const actor = pgTable(
+  "actor",
+  {
+    id: id("id").primaryKey(),
+    uri: exactText("uri").notNull().unique(),
+    /** `URL.host`, port included. */
+    host: exactText("host").notNull(),
+    /** `preferredUsername`, where it is known. */
+    name: text("name"),
+    foundAt: instant("found_at").notNull(),
+    /** When its deletion was verified. */
+    deletedAt: instant("deleted_at"),
+  },
+  (table) => [
+    index("actor_host").on(table.host),
+    index("actor_deleted")
+      .on(table.id)
+      .where(sql`${table.deletedAt} IS NOT NULL`),
+  ],
+);
 
 /** A person of this instance: signs in, sets a budget, receives money. */
 export const account = pgTable(

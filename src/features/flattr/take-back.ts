@@ -26,14 +26,15 @@ export async function takeBackFlattr(
   const [row] = await inOpenMonth(database, at, () =>
     retrying(
       () => sql<[{ taken: bigint | null; earlier: boolean }]>`
-        WITH gone AS (DELETE FROM flattr WHERE period = ${month} AND patron = ${patron} AND thing = ${thing} RETURNING id),
+        WITH entered AS MATERIALIZED (SELECT enter_period(${month})),
+        gone AS (DELETE FROM flattr WHERE period = ${month} AND patron = ${patron} AND thing = ${thing} RETURNING id),
         told AS (SELECT d.id, d.payee, d.attempts FROM delivery d JOIN gone ON d.flattr = gone.id WHERE d.activity = 'Like' FOR UPDATE OF d),
         unsaid AS (DELETE FROM delivery d USING told WHERE d.id = told.id),
         undone AS (
           INSERT INTO delivery (id, activity, flattr, patron, thing, period, payee, at, due_at)
           SELECT new_id(${now}), 'Undo', gone.id, ${patron}, ${thing}, ${month}, told.payee, ${now}, ${now}
             FROM gone, told WHERE told.attempts > 0)
-        SELECT (SELECT id FROM gone) AS taken,
+        SELECT (SELECT id FROM gone) AS taken, (SELECT count(*) FROM entered) AS entered,
                EXISTS (SELECT FROM flattr WHERE patron = ${patron} AND thing = ${thing} AND period < ${month}
                           AND period >= ${periodNumber(periodAfter(period, -1))}) AS earlier`,
     ),

@@ -67,11 +67,15 @@ export async function finishClose(database: Database, tx: Tx, period: Period): P
   if (row?.state !== "frozen") return;
   await lockStanding(tx);
   await tx.execute(sql`UPDATE period SET state = 'closed' WHERE id = ${month}`);
-  await giveBackOf(database, tx, {
-    key: `return:${period}:close`,
-    at: closesAt(period),
-    which: sql`t.period = ${month} AND EXISTS (SELECT FROM payee_standing s WHERE s.payee = a.owner AND s.reason IS NOT NULL)`,
-  });
+  const [unpaid] = await tx.execute(sql`
+    SELECT FROM period_payee p JOIN payee_unpaid u ON u.payee = p.payee WHERE p.period = ${month} AND p.way = 'waiting' LIMIT 1`);
+  if (unpaid !== undefined) {
+    await giveBackOf(database, tx, {
+      key: `return:${period}:close`,
+      at: closesAt(period),
+      which: sql`t.period = ${month} AND a.owner IN (SELECT payee FROM payee_unpaid)`,
+    });
+  }
   await addJob(tx, receiptsDue, { period, kind: "patron" }, `receipts:${period}:patron`);
 }
 

@@ -19,6 +19,9 @@ export interface Range {
   readonly late?: Micro;
 }
 
+/** The share of one flattr `c` of a patron who spends `s`: equal parts, the first ones one micro larger. */
+const SHARE = sql`(s.spent - s.fee) / s.flattrs + (c.place <= (s.spent - s.fee) % s.flattrs)::int`;
+
 /**
  * Divides the budgets of a range of patrons: shares, settlements and the ledger's entries, all in one statement. Only
  * patrons that still wait for it are touched, so running it again does nothing.
@@ -33,7 +36,11 @@ export async function divideRange(database: Database, tx: Tx, range: Range): Pro
   const { currency } = database.settings;
   const isLate = range.late !== undefined;
   const money = isLate ? sql`${range.late}::bigint` : sql`s.available`;
-  await tx.execute(sql`SELECT set_config('work_mem', '64MB', true)`);
+  // A range is read whole, so nested loops are never right for it, and right after a freeze the planner has no figures
+  // to know that by. One late patron is the opposite.
+  await tx.execute(
+    sql`SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true), set_config('enable_nestloop', ${isLate ? "on" : "off"}, true)`,
+  );
   const [row] = await tx.execute<{ patrons: number }>(sql`
     WITH patron AS MATERIALIZED (
       SELECT s.patron, s.budget, s.account, ${money} AS available, a.actor AS own
@@ -41,7 +48,7 @@ export async function divideRange(database: Database, tx: Tx, range: Range): Pro
        WHERE s.period = ${month} AND s.patron BETWEEN ${range.lo} AND ${range.hi} AND s.state = ${isLate ? "unfunded" : "frozen"}
          FOR NO KEY UPDATE OF s),
     -- One row for each payee of each flattr that counts, numbered in the order of the division.
-    part AS (
+    counted AS MATERIALIZED (
       SELECT f.patron, f.id AS flattr, p.payee, p.weight, p.parts, p.account,
              dense_rank() OVER (PARTITION BY f.patron ORDER BY (f.source = 'subscription') DESC, f.id) AS place
         FROM flattr f
@@ -50,23 +57,20 @@ export async function divideRange(database: Database, tx: Tx, range: Range): Pro
        WHERE f.period = ${month} AND f.patron BETWEEN ${range.lo} AND ${range.hi} AND p.payee <> patron.own
          AND NOT EXISTS (SELECT FROM alias l
                           WHERE l.account = f.patron AND l.payee = p.payee AND l.since < ${sqlTime(closesAt(range.period))})),
-    counted AS MATERIALIZED (SELECT *, max(place) OVER (PARTITION BY patron) AS flattrs FROM part),
     spending AS MATERIALIZED (
       SELECT *, (spent / 10000) * fee_bp + (spent % 10000) * fee_bp / 10000 AS fee
         FROM (SELECT patron.patron, patron.account, patron.budget, COALESCE(n.flattrs, 0) AS flattrs,
                      CASE WHEN n.flattrs > 0 THEN LEAST(patron.budget, patron.available) ELSE 0 END AS spent,
                      patron.available, (SELECT fee_bp::bigint FROM period WHERE id = ${month}) AS fee_bp
                 FROM patron LEFT JOIN (SELECT patron, max(place) AS flattrs FROM counted GROUP BY patron) n USING (patron)) x),
-    shared AS (
-      SELECT c.patron, c.flattr, c.payee, c.weight, c.parts, c.account,
-             (s.spent - s.fee) / c.flattrs + (c.place <= (s.spent - s.fee) % c.flattrs)::int AS amount
-        FROM counted c JOIN spending s USING (patron) WHERE s.spent > 0),
     several AS (
       SELECT x.*, a.uri, div(x.amount::numeric * weight, whole) AS whole_part, mod(x.amount::numeric * weight, whole) AS remainder
-        FROM (SELECT *, sum(weight) OVER (PARTITION BY patron, flattr) AS whole FROM shared WHERE parts > 1) x
+        FROM (SELECT c.*, ${SHARE} AS amount, sum(c.weight) OVER (PARTITION BY c.patron, c.flattr) AS whole
+                FROM counted c JOIN spending s USING (patron) WHERE s.spent > 0 AND c.parts > 1) x
         JOIN actor a ON a.id = x.payee),
     given AS MATERIALIZED (
-      SELECT patron, flattr, payee, account, amount FROM shared WHERE parts = 1
+      SELECT c.patron, c.flattr, c.payee, c.account, ${SHARE} AS amount
+        FROM counted c JOIN spending s USING (patron) WHERE s.spent > 0 AND c.parts = 1
       UNION ALL
       SELECT patron, flattr, payee, account,
              (whole_part + (row_number() OVER (PARTITION BY patron, flattr ORDER BY remainder DESC, uri COLLATE "C")
@@ -94,7 +98,8 @@ export async function divideRange(database: Database, tx: Tx, range: Range): Pro
           SELECT account, sum(amount)::bigint FROM given GROUP BY account HAVING sum(amount) > 0
           UNION ALL
           SELECT (SELECT id FROM ledger.account WHERE kind = 'fee' AND currency = ${currency}), sum(fee)::bigint
-            FROM spending HAVING sum(fee) > 0) leg)
+            FROM spending HAVING sum(fee) > 0) leg
+       ORDER BY leg.account)
     SELECT count(*)::int AS patrons FROM spending`);
   return row!.patrons;
 }

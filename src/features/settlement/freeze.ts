@@ -6,10 +6,12 @@ import type { Database, Tx } from "../../store/database.ts";
 import { sqlTime } from "../../store/time.ts";
 
 /**
- * How many flattrs one range of patrons holds: enough that a payee's legs are few, little enough that two workers
- * have something to share and one transaction fits into memory. Measured in `bench/settle.ts`.
+ * How many flattrs one range of patrons holds: many, so that a payee's legs are few, but not more than one
+ * transaction can sort in memory; and half of a small month, so that two workers have something to share.
+ * Measured by `bench/settle.ts`.
  */
-const RANGE_FLATTRS = 150_000;
+const RANGE_FLATTRS_MIN = 20_000;
+const RANGE_FLATTRS_MAX = 400_000;
 
 /**
  * Fixes a month that is over: each patron's budget and available money, who is paid and on which way, and the ranges
@@ -18,34 +20,44 @@ const RANGE_FLATTRS = 150_000;
 export async function freeze(database: Database, tx: Tx, period: Period): Promise<void> {
   const month = periodNumber(period);
   const { currency } = database.settings;
-  await tx.execute(sql`SELECT set_config('work_mem', '64MB', true)`);
+  await tx.execute(
+    sql`SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true)`,
+  );
+  // A payee of this instance is paid to his earnings; everybody else's money waits until he proves who he is.
   await tx.execute(sql`
-    WITH patron AS (SELECT patron, count(*) AS flattrs FROM flattr WHERE period = ${month} GROUP BY patron)
-    INSERT INTO settlement (period, patron, range, budget, available, account, state)
-    SELECT ${month}, patron, (sum(flattrs) OVER (ORDER BY patron) - 1)::bigint / ${RANGE_FLATTRS},
-           COALESCE(wanted.amount, 0), b.amount, a.id, 'frozen'
-      FROM patron
-      LEFT JOIN ledger.account a ON a.kind = 'budget' AND a.owner = patron AND a.peer = 0 AND a.currency = ${currency}
-      LEFT JOIN ledger.balance b ON b.account = a.id
-      LEFT JOIN LATERAL (SELECT amount FROM budget
-                          WHERE budget.patron = patron.patron AND since < ${sqlTime(closesAt(period))}
-                          ORDER BY id DESC LIMIT 1) wanted ON true
-     ORDER BY patron`);
+    WITH seen AS MATERIALIZED (
+      SELECT patron, split, count(*) AS flattrs FROM flattr WHERE period = ${month} GROUP BY GROUPING SETS ((patron), (split))),
+    patrons AS (
+      INSERT INTO settlement (period, patron, range, budget, available, account, state)
+      SELECT ${month}, patron,
+             (sum(flattrs) OVER (ORDER BY patron) - 1)::bigint
+               / GREATEST(${RANGE_FLATTRS_MIN}::bigint, LEAST(${RANGE_FLATTRS_MAX}::bigint, (sum(flattrs) OVER () / 2 + 1)::bigint)),
+             COALESCE(wanted.amount, 0), b.amount, a.id, 'frozen'
+        FROM seen
+        LEFT JOIN ledger.account a ON a.kind = 'budget' AND a.owner = patron AND a.peer = 0 AND a.currency = ${currency}
+        LEFT JOIN ledger.balance b ON b.account = a.id
+        LEFT JOIN LATERAL (SELECT amount FROM budget
+                            WHERE budget.patron = seen.patron AND since < ${sqlTime(closesAt(period))}
+                            ORDER BY id DESC LIMIT 1) wanted ON true
+       WHERE patron IS NOT NULL
+       ORDER BY patron)
+    INSERT INTO period_payee (period, split, payee, weight, parts, way, account)
+    SELECT ${month}, p.split, p.payee, p.weight, count(*) OVER (PARTITION BY p.split),
+           CASE WHEN own.id IS NULL THEN 'waiting' ELSE 'own' END, COALESCE(earnings.id, waiting.id)
+      FROM seen
+      JOIN split_part p ON p.split = seen.split
+      LEFT JOIN account own ON own.actor = p.payee
+      LEFT JOIN ledger.account earnings
+        ON earnings.kind = 'earnings' AND earnings.owner = own.id AND earnings.peer = 0 AND earnings.currency = ${currency}
+      LEFT JOIN ledger.account waiting
+        ON waiting.kind = 'waiting' AND waiting.owner = p.payee AND waiting.peer = 0 AND waiting.currency = ${currency} AND own.id IS NULL
+     WHERE seen.split IS NOT NULL AND NOT EXISTS (SELECT FROM payee_unpaid u WHERE u.payee = p.payee)`);
   await tx.execute(sql`
     INSERT INTO settlement_range (period, range, lo, hi)
     SELECT period, range, min(patron), max(patron) FROM settlement WHERE period = ${month} GROUP BY period, range`);
-  // A payee of this instance is paid to his earnings; everybody else's money waits until he proves who he is.
-  await tx.execute(sql`
-    WITH flattred AS (SELECT DISTINCT split FROM flattr WHERE period = ${month})
-    INSERT INTO period_payee (period, split, payee, weight, parts, way, account)
-    SELECT ${month}, p.split, p.payee, p.weight, count(*) OVER (PARTITION BY p.split),
-           CASE WHEN own.id IS NULL THEN 'waiting' ELSE 'own' END, a.id
-      FROM flattred
-      JOIN split_part p ON p.split = flattred.split
-      JOIN payee_standing s ON s.payee = p.payee AND s.reason IS NULL
-      LEFT JOIN account own ON own.actor = p.payee
-      LEFT JOIN ledger.account a ON a.kind = CASE WHEN own.id IS NULL THEN 'waiting' ELSE 'earnings' END
-                                AND a.owner = COALESCE(own.id, p.payee) AND a.peer = 0 AND a.currency = ${currency}
-     ORDER BY p.split, p.payee`);
+  // Without figures about the new rows the close would be planned for a handful of them.
+  await tx.execute(
+    sql`ANALYZE settlement (period, patron, state), period_payee (period, split, payee, parts)`,
+  );
   await tx.execute(sql`UPDATE period SET state = 'frozen' WHERE id = ${month}`);
 }

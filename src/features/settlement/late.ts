@@ -47,7 +47,7 @@ export async function fundLate(
   await giveBackOf(database, tx, {
     key: `return:${key}`,
     at,
-    which: sql`t.key = ${key} AND EXISTS (SELECT FROM payee_standing s WHERE s.payee = a.owner AND s.reason IS NOT NULL)`,
+    which: sql`t.key = ${key} AND a.owner IN (SELECT payee FROM payee_unpaid)`,
   });
   await addJob(
     tx,

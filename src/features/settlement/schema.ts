@@ -124,7 +124,7 @@ export const share = pgTable(
     amount: micro("amount").notNull(),
   },
   (table) => [
-    primaryKey({ columns: [table.period, table.patron, table.flattr, table.payee] }),
+    primaryKey({ columns: [table.patron, table.flattr, table.payee, table.period] }),
     check("share_amount", sql`${table.amount} >= 0`),
   ],
 );

@@ -7,6 +7,7 @@ import type { Database, Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Temporal } from "../../store/time.ts";
 import { closePeriod, finalisePeriods } from "./close.ts";
+import { giveBackExpired } from "./expire.ts";
 import { turnMonths } from "./turn.ts";
 
 /** What a month came to. Without names: for the operator's eyes and the open data. */
@@ -40,6 +41,7 @@ export async function settle(
   const period = await chooseOver(database, named);
   await closePeriod(database, period);
   await finalisePeriods(database, at);
+  await giveBackExpired(database, at);
   return summaryOf(database.drizzle, period);
 }
 

@@ -21,13 +21,17 @@ export async function openSubscriptions(tx: Tx, period: Period): Promise<void> {
     counted AS (
       UPDATE subscription s
          SET months_left = s.months_left - 1, ended_at = CASE WHEN s.months_left = 1 THEN ${opens}::timestamptz END
-        FROM due WHERE s.id = due.id)
+        FROM due WHERE s.id = due.id),
+    -- Filtered first, then put in order: ids are drawn in the order of the subscriptions, whatever the plan is.
+    firing AS MATERIALIZED (
+      SELECT * FROM due
+       WHERE is_there AND EXISTS (
+         SELECT FROM split_part p JOIN payee_standing s ON s.payee = p.payee
+          WHERE p.split = due.split AND s.reason IS NULL AND NOT is_own(due.patron, p.payee))),
+    placed AS MATERIALIZED (SELECT *, row_number() OVER (ORDER BY id) AS place FROM firing)
     INSERT INTO flattr (period, id, patron, thing, split, source, private, at)
-    SELECT ${periodNumber(period)}, new_id(${opens}::timestamptz + (place / 60000) * interval '1 millisecond'),
+    SELECT ${periodNumber(period)}, (floor(extract(epoch FROM ${opens}::timestamptz) * 1000)::bigint + place / 65536 << 16) | (place % 65536),
            patron, thing, split, 'subscription', private, ${opens}
-      FROM (SELECT *, row_number() OVER (ORDER BY id) AS place FROM due ORDER BY id) due
-     WHERE is_there AND EXISTS (
-       SELECT FROM split_part p JOIN payee_standing s ON s.payee = p.payee
-        WHERE p.split = due.split AND s.reason IS NULL AND NOT is_own(due.patron, p.payee))
+      FROM placed
     ON CONFLICT (period, patron, thing) DO NOTHING`);
 }
