@@ -90,7 +90,12 @@ export function openClients(
     connection: { application_name: "fediflattr", timezone: "UTC" },
   };
   const forDrizzle = postgres(options);
-  const sql = postgres({ ...options, types: { bigint: postgres.BigInt } });
+  const sql = postgres({
+    ...options,
+    types: { bigint: postgres.BigInt },
+    // Its statements are few and always the same: planned once for each connection, not once for each click.
+    connection: { ...options.connection, plan_cache_mode: "force_generic_plan" },
+  });
   return {
     drizzle: drizzle(forDrizzle),
     sql,

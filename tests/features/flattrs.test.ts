@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Account } from "../../src/features/account/create.ts";
 import { setPreferences } from "../../src/features/account/find.ts";
 import { fund, refund } from "../../src/features/budget/cash.ts";
 import { setBudget } from "../../src/features/budget/set.ts";
@@ -57,6 +58,61 @@ describe("a click", () => {
     );
     expect(new Set(clicks.map(({ flattr }) => flattr)).size).toBe(1);
     expect(clicks.filter(({ again }) => !again)).toHaveLength(1);
+  });
+
+  test("among many at once gets its own answer, whatever becomes of the others", async () => {
+    const database = await testDatabase();
+    const people = await Promise.all(
+      ["alice", "bob", "carol"].map((name) => person(database, name)),
+    );
+    const [alice, bob, carol] = people as [Account, Account, Account];
+    const own = await localPost(database, alice);
+    const fine = await remotePost(database, "https://far.example/1", ANN);
+    const declined = await remotePost(database, "https://far.example/2", BEN);
+    await declinePayments(database, { payee: BEN, at: at("2026-11-02") });
+    await setPreferences(database, carol.id, { flattrMode: "explicit" });
+    const answer = (attempt: Promise<{ flattr: bigint | undefined; again: boolean }>) =>
+      attempt.then(
+        ({ flattr, again }) => (flattr === undefined ? "favourite" : again ? "again" : "given"),
+        (error: { reason: string }) => error.reason,
+      );
+    const favourite = giveFlattr(database, {
+      patron: carol.id,
+      thing: fine,
+      source: "favourite",
+      at: at("2026-11-10"),
+    });
+    const answers = await Promise.all(
+      [
+        click(database, alice, own),
+        click(database, alice, fine),
+        click(database, bob, own),
+        click(database, bob, declined),
+        favourite,
+        click(database, bob, 5n),
+        giveFlattr(database, { patron: 5n, thing: fine, source: "click", at: at("2026-11-10") }),
+        click(database, bob, fine, "2026-12-01T00:00:00Z"),
+        click(database, alice, fine),
+      ].map(answer),
+    );
+    expect(answers).toEqual([
+      "flattr_owner",
+      "given",
+      "given",
+      "payee_declined",
+      "favourite",
+      "not_found",
+      "account_unknown",
+      "given",
+      "again",
+    ]);
+    expect(
+      await database.sql`SELECT period, count(*)::int AS count FROM flattr GROUP BY period ORDER BY period`,
+    ).toEqual([
+      { period: 202611, count: 2 },
+      { period: 202612, count: 1 },
+    ]);
+    expect(await database.sql`SELECT count(*)::int AS count FROM delivery`).toEqual([{ count: 2 }]);
   });
 
   test("on a thing elsewhere is told to its author by a row of the same transaction; on one of this instance it is told to nobody", async () => {

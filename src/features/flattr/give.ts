@@ -2,6 +2,7 @@
 
 import { type Period, periodNumber, periodOf } from "../../rules/period.ts";
 import { type Database, retrying } from "../../store/database.ts";
+import { gather } from "../../store/gather.ts";
 import { type Reason, Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import type { AccountId } from "../account/create.ts";
@@ -31,17 +32,30 @@ export interface Given {
 }
 
 /**
- * A patron flattrs a thing. Once per thing and month: again changes nothing. One statement and one round trip; the
- * trigger `flattr_guard` sees to it that the month is open, and what is to be told is written with it.
+ * A patron flattrs a thing. Once per thing and month: again changes nothing. Clicks that come together are one
+ * statement; the trigger `flattr_guard` sees to it that the month is open, and what is to be told is written with it.
  *
  * @throws Refusal "flattr_owner" when everybody who would be paid is the patron himself, "payee_declined" or
  *   "payee_blocked" when nobody else is left, "not_found" for a thing that is gone, "account_unknown"
  */
 export async function giveFlattr(database: Database, gift: Gift): Promise<Given> {
   const period = periodOf(gift.at);
-  return inOpenMonth(database, gift.at, () => retrying(() => insertFlattr(database, gift, period)));
+  return inOpenMonth(database, gift.at, async () => {
+    for (;;) {
+      const row = await clicksOf(database)(gift);
+      if (row.given !== null) return { flattr: row.given, period, again: false };
+      if (row.mode === null) throw new Refusal("account_unknown", { name: String(gift.patron) });
+      if (!row.known) throw new Refusal("not_found");
+      if (!row.pays) throw new Refusal(reasonOf(row));
+      if (row.earlier !== null) return { flattr: row.earlier, period, again: true };
+      if (gift.source === "favourite" && row.mode === "explicit")
+        return { flattr: undefined, period, again: false };
+      // Somebody else gave it after this statement began to look: now it can be seen, unless it was taken back again.
+    }
+  });
 }
 
+/** What one click came to. */
 interface Row {
   readonly mode: string | null;
   readonly given: bigint | null;
@@ -52,56 +66,66 @@ interface Row {
   readonly reason: string | null;
 }
 
-async function insertFlattr(database: Database, gift: Gift, period: Period): Promise<Given> {
-  const { sql, settings } = database;
-  const { patron, thing, source } = gift;
-  const month = periodNumber(period);
-  const at = sqlTime(gift.at);
-  const [row] = await sql<[Row]>`
-    WITH patron AS (SELECT id, actor, flattr_mode, flattrs_private FROM account WHERE id = ${patron}),
-    wanted AS (SELECT id, split FROM thing WHERE id = ${thing} AND deleted_at IS NULL),
-    payee AS (
-      SELECT p.payee, a.host, s.reason,
-             a.id = (SELECT actor FROM patron) OR EXISTS (SELECT FROM alias l WHERE l.account = ${patron} AND l.payee = a.id) AS own
-        FROM wanted JOIN split_part p ON p.split = wanted.split
+/** The clicks that wait for each open database; gone with it. */
+const clicks = new WeakMap<Database["sql"], (gift: Gift) => Promise<Row>>();
+
+function clicksOf(database: Database): (gift: Gift) => Promise<Row> {
+  const known = clicks.get(database.sql);
+  if (known !== undefined) return known;
+  const made = gather<Gift, Row>({
+    work: (gifts) => retrying(() => insertFlattrs(database, gifts)),
+    lane: ({ at }) => periodOf(at),
+    key: ({ patron, thing }) => `${patron} ${thing}`,
+  });
+  clicks.set(database.sql, made);
+  return made;
+}
+
+/** PostgreSQL's type of lists of text; the statement says what they are. Lists are planned for few rows, as is right here. */
+const TEXTS = 1009;
+
+/** Gives flattrs of one month, no two of them by the same patron for the same thing. */
+async function insertFlattrs({ sql, settings }: Database, gifts: readonly Gift[]): Promise<Row[]> {
+  const month = periodNumber(periodOf(gifts[0]!.at));
+  const column = (of: (gift: Gift) => unknown) => sql.array(gifts.map(of) as string[], TEXTS);
+  return sql<Row[]>`
+    WITH gift AS MATERIALIZED (
+      SELECT g.n, g.source, g.at, g.patron, g.thing, p.actor, p.flattr_mode AS mode, COALESCE(g.private, p.flattrs_private) AS private, t.split
+        FROM unnest(${column(({ patron }) => String(patron))}::bigint[], ${column(({ thing }) => String(thing))}::bigint[],
+                    ${column(({ source }) => source)}::text[], ${column((gift) => gift.private ?? null)}::boolean[],
+                    ${column(({ at }) => sqlTime(at))}::timestamptz[])
+             WITH ORDINALITY AS g(patron, thing, source, private, at, n)
+        LEFT JOIN account p ON p.id = g.patron
+        LEFT JOIN thing t ON t.id = g.thing AND t.deleted_at IS NULL),
+    payee AS MATERIALIZED (
+      SELECT gift.n, p.payee, a.host, s.reason,
+             p.payee = gift.actor OR EXISTS (SELECT FROM alias l WHERE l.account = gift.patron AND l.payee = p.payee) AS own
+        FROM gift JOIN split_part p ON p.split = gift.split
         JOIN payee_standing s ON s.payee = p.payee
         JOIN actor a ON a.id = p.payee),
+    verdict AS MATERIALIZED (
+      SELECT n, bool_or(reason IS NULL AND NOT own) AS pays, bool_or(own) AS own, max(reason) AS reason FROM payee GROUP BY n),
     given AS (
       INSERT INTO flattr (period, id, patron, thing, split, source, private, at)
-      SELECT ${month}, new_id(${at}), patron.id, wanted.id, wanted.split, ${source}::text,
-             COALESCE(${gift.private ?? null}::boolean, patron.flattrs_private), ${at}
-        FROM patron, wanted
-       WHERE EXISTS (SELECT FROM payee WHERE reason IS NULL AND NOT own)
-         AND (${source}::text <> 'favourite' OR patron.flattr_mode = 'all')
+      SELECT ${month}, new_id(gift.at), gift.patron, gift.thing, gift.split, gift.source, gift.private, gift.at
+        FROM gift JOIN verdict USING (n)
+       WHERE gift.mode IS NOT NULL AND verdict.pays AND (gift.source <> 'favourite' OR gift.mode = 'all')
       ON CONFLICT (period, patron, thing) DO NOTHING
-      RETURNING id, private),
+      RETURNING id, patron, thing),
+    made AS MATERIALIZED (SELECT given.id, gift.* FROM given JOIN gift USING (patron, thing)),
     told AS (
       INSERT INTO delivery (id, activity, flattr, patron, thing, period, payee, at, due_at)
-      SELECT new_id(${at}), 'Like', given.id, ${patron}, ${thing}, ${month}, payee.payee, ${at}, ${at}
-        FROM given, payee
-       WHERE NOT given.private AND payee.host <> ${new URL(settings.origin).host} AND COALESCE(payee.reason, 'payee_declined') = 'payee_declined')
-    SELECT (SELECT flattr_mode FROM patron) AS mode,
-           (SELECT id FROM given) AS given,
-           (SELECT id FROM flattr WHERE period = ${month} AND patron = ${patron} AND thing = ${thing}) AS earlier,
-           EXISTS (SELECT FROM wanted) AS known,
-           EXISTS (SELECT FROM payee WHERE reason IS NULL AND NOT own) AS pays,
-           EXISTS (SELECT FROM payee WHERE own) AS own,
-           (SELECT reason FROM payee WHERE reason IS NOT NULL ORDER BY reason DESC LIMIT 1) AS reason`;
-  if (row.given !== null) return { flattr: row.given, period, again: false };
-  if (row.mode === null) throw new Refusal("account_unknown", { name: String(patron) });
-  if (!row.known) throw new Refusal("not_found");
-  if (!row.pays) throw new Refusal(reasonOf(row));
-  if (source === "favourite" && row.mode === "explicit")
-    return { flattr: row.earlier ?? undefined, period, again: row.earlier !== null };
-  if (row.earlier !== null) return { flattr: row.earlier, period, again: true };
-  // Somebody else gave it between this statement's view and its insert.
-  const [other] = await sql<
-    { id: bigint }[]
-  >`SELECT id FROM flattr WHERE period = ${month} AND patron = ${patron} AND thing = ${thing}`;
-  // And took it back again: then this click is the only one.
-  return other === undefined
-    ? insertFlattr(database, gift, period)
-    : { flattr: other.id, period, again: true };
+      SELECT new_id(made.at), 'Like', made.id, made.patron, made.thing, ${month}, payee.payee, made.at, made.at
+        FROM made JOIN payee USING (n)
+       WHERE NOT made.private AND payee.host <> ${new URL(settings.origin).host} AND COALESCE(payee.reason, 'payee_declined') = 'payee_declined')
+    SELECT gift.mode, gift.split IS NOT NULL AS known, made.id AS given,
+           CASE WHEN made.id IS NULL THEN
+             (SELECT id FROM flattr f WHERE f.period = ${month} AND f.patron = gift.patron AND f.thing = gift.thing) END AS earlier,
+           COALESCE(verdict.pays, false) AS pays, COALESCE(verdict.own, false) AS own, verdict.reason
+      FROM gift
+      LEFT JOIN verdict USING (n)
+      LEFT JOIN made USING (n)
+     ORDER BY gift.n`;
 }
 
 function reasonOf({ own, reason }: Row): Reason {
