@@ -102,6 +102,19 @@ test("the lock file names no addresses", () => {
   expect(readFileSync(join(root, "package-lock.json"), "utf8")).not.toMatch(/"resolved": *"http/);
 });
 
+test("the lock file asks for what package.json asks for, so that installing leaves it as it is", () => {
+  const wanted = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<
+    string,
+    unknown
+  >;
+  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+    packages: Record<string, Record<string, unknown>>;
+  };
+  for (const kind of ["dependencies", "devDependencies", "optionalDependencies"]) {
+    expect(packages[""]![kind], kind).toEqual(wanted[kind]);
+  }
+});
+
 test("versions are pinned exactly", () => {
   const { dependencies, optionalDependencies, devDependencies } = JSON.parse(
     readFileSync(join(root, "package.json"), "utf8"),
