@@ -11,6 +11,7 @@ export const SETTINGS: Settings = {
   minimumBudget: toMicro(2_000_000n),
   feeBasisPoints: 1000,
   unclaimedMonths: 12,
+  peerLimit: toMicro(50_000_000n),
 };
 
 export const MONTH = parsePeriod("2026-11")!;

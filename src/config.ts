@@ -31,6 +31,10 @@ export interface Config {
   readonly minimumBudget: Micro;
   /** `UNCLAIMED_MONTHS`: how long money waits for its creator before it goes back. */
   readonly unclaimedMonths: number;
+  /** `PEER_LIMIT`: the most that a new peer may owe before it is paid. */
+  readonly peerLimit: Micro;
+  /** `ALLOW_PRIVATE_ADDRESSES`: each `host:port` may be asked although it is private, by http, too; for trials. */
+  readonly allowedPrivate: readonly string[];
   /** `LOG_LEVEL`. */
   readonly logLevel: LogLevel;
   /** Where the migrations are; beside the program, not a setting. */
@@ -79,6 +83,10 @@ export function readConfig(env: Environment): Config {
       parseMinimum(text, currency),
     ),
     unclaimedMonths: read(env, "UNCLAIMED_MONTHS", 12, parseUnclaimedMonths),
+    peerLimit: read(env, "PEER_LIMIT", parseAmount("50", currency)!, (text) =>
+      parsePeerLimit(text, currency),
+    ),
+    allowedPrivate: read(env, "ALLOW_PRIVATE_ADDRESSES", [], parsePrivateAddresses),
     logLevel: read(env, "LOG_LEVEL", "info", parseLogLevel),
     migrationsFolder: join(import.meta.dirname, "../migrations"),
   };
@@ -183,6 +191,33 @@ function parseMinimum(text: string, currency: string): Micro {
   if (amount === undefined || amount === 0n)
     throw wrong("MINIMUM_BUDGET", text, `it must be an amount of ${currency} above zero`, "2.00");
   return amount;
+}
+
+function parsePeerLimit(text: string, currency: string): Micro {
+  const amount = parseAmount(text, currency);
+  if (amount === undefined)
+    throw wrong("PEER_LIMIT", text, `it must be an amount of ${currency}, or 0`, "50.00");
+  return amount;
+}
+
+function parsePrivateAddresses(text: string): string[] {
+  const addresses = text.split(",").map((address) => address.trim());
+  for (const address of addresses) {
+    const url = URL.canParse(`http://${address}`) ? new URL(`http://${address}`) : undefined;
+    if (
+      url === undefined ||
+      !/:\d{1,5}$/.test(address) ||
+      url.pathname !== "/" ||
+      url.username !== ""
+    )
+      throw wrong(
+        "ALLOW_PRIVATE_ADDRESSES",
+        text,
+        "it is a list of host:port, separated by commas, for trials on this machine",
+        "127.0.0.1:3001,127.0.0.1:3002",
+      );
+  }
+  return addresses;
 }
 
 function parseUnclaimedMonths(text: string): number {

@@ -52,10 +52,17 @@ export async function openInstance(config: Config): Promise<Instance> {
   try {
     const { origin, vault } = await bringUpToDate(url, config, clock);
     const clients = openClients(url);
-    const { currency, minimumBudget, feeBasisPoints, unclaimedMonths } = config;
+    const { currency, minimumBudget, feeBasisPoints, unclaimedMonths, peerLimit } = config;
     const database: Database = {
       ...clients,
-      settings: { origin, currency, minimumBudget, feeBasisPoints, unclaimedMonths },
+      settings: {
+        origin,
+        currency,
+        minimumBudget,
+        feeBasisPoints,
+        unclaimedMonths,
+        peerLimit,
+      },
     };
     try {
       const signer = await openSigner(database.drizzle, vault);

@@ -29,3 +29,8 @@ export const instant = customType<{ data: Temporal.Instant; driverData: string }
 export const exactText = customType<{ data: string; driverData: string }>({
   dataType: () => 'text COLLATE "C"',
 });
+
+/** Bytes, such as a sealed secret. */
+export const bytes = customType<{ data: Uint8Array; driverData: Uint8Array }>({
+  dataType: () => "bytea",
+});

@@ -28,6 +28,8 @@ export interface Settings {
   readonly minimumBudget: Micro;
   readonly feeBasisPoints: number;
   readonly unclaimedMonths: number;
+  /** How much a new peer may owe (`PEER_LIMIT`). */
+  readonly peerLimit: Micro;
 }
 
 /** An open database, as features get it. */
@@ -121,7 +123,7 @@ const TRY_AGAIN = new Set(["40001", "40P01"]);
 
 /** Two processes may draw one id in the same millisecond after 65,536 others: the next try draws another. */
 const ID_TAKEN =
-  /^(actor|account|thing|split|post|flattr|subscription|delivery|cash|decline|block|receipt)(_\d+|_default)?_pkey$|_period_id_pk$/;
+  /^(actor|account|thing|split|post|flattr|subscription|delivery|message|boost|peer|peer_payment|cash|decline|block|receipt)(_\d+|_default)?_pkey$|_period_id_pk$/;
 
 const TRIES_MAX = 5;
 

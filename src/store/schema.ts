@@ -1,7 +1,5 @@
-import { customType, pgTable, text } from "drizzle-orm/pg-core";
-import { exactText, instant } from "./columns.ts";
-
-const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => "bytea" });
+import { pgTable, text } from "drizzle-orm/pg-core";
+import { bytes, exactText, instant } from "./columns.ts";
 
 /** What an instance remembers about itself: its origin, its currency, the fingerprint of its master key. */
 export const setting = pgTable("setting", {
@@ -12,9 +10,9 @@ export const setting = pgTable("setting", {
 /** Our own signing keys; the private half encrypted with the master key. */
 export const signingKey = pgTable("signing_key", {
   id: exactText("id").primaryKey(),
-  use: text("use", { enum: ["receipt"] }).notNull(),
+  use: text("use", { enum: ["receipt", "statement"] }).notNull(),
   publicJwk: text("public_jwk").notNull(),
-  sealed: bytea("sealed").notNull(),
+  sealed: bytes("sealed").notNull(),
   createdAt: instant("created_at").notNull(),
   retiredAt: instant("retired_at"),
 });

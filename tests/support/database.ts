@@ -48,6 +48,7 @@ export async function testDatabase(settings: Partial<Settings> = {}): Promise<Te
       minimumBudget: eur("2.00"),
       feeBasisPoints: 0,
       unclaimedMonths: 12,
+      peerLimit: eur("50.00"),
       ...settings,
     },
   };

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
-import { boolean, check, index, pgTable, text } from "drizzle-orm/pg-core";
-import { exactText, id, instant } from "../../store/columns.ts";
+import { boolean, check, index, jsonb, pgTable, text } from "drizzle-orm/pg-core";
+import { bytes, exactText, id, instant } from "../../store/columns.ts";
 
 /** Everybody that can be paid or follow: people and bots of this instance and of any other, known by their URI. */
 export const actor = pgTable(
@@ -12,7 +12,29 @@ export const actor = pgTable(
     host: exactText("host").notNull(),
     /** `preferredUsername`, where it is known. */
     name: text("name"),
+    /** The ActivityStreams type: `Person`, `Service`, … */
+    kind: text("kind").notNull().default("Person"),
+    /** `name` and `summary` as its server wrote them: cleaned when they are shown, never before. */
+    displayName: text("display_name"),
+    summary: text("summary"),
+    /** The page that people look at. */
+    url: text("url"),
+    icon: text("icon"),
+    inbox: text("inbox"),
+    sharedInbox: text("shared_inbox"),
+    outbox: text("outbox"),
+    followers: text("followers"),
+    following: text("following"),
+    /** True when it decides about each follower itself. */
+    isLocked: boolean("is_locked").notNull().default(false),
+    /** Profile fields and other actors that it says are its own (`alsoKnownAs`). */
+    fields: jsonb("fields").$type<readonly { name: string; value: string }[]>(),
+    alsoKnownAs: jsonb("also_known_as").$type<readonly string[]>(),
+    /** Where it says that it has gone (`movedTo`); believed only when that actor says so, too. */
+    movedTo: exactText("moved_to"),
     foundAt: instant("found_at").notNull(),
+    /** When its own server was last asked; null: known by its address alone. */
+    fetchedAt: instant("fetched_at"),
     /** When its deletion was verified. */
     deletedAt: instant("deleted_at"),
   },
@@ -50,4 +72,29 @@ export const account = pgTable(
     check("account_role", sql`${table.role} IN ('user', 'admin')`),
     check("account_flattr_mode", sql`${table.flattrMode} IN ('all', 'explicit')`),
   ],
+);
+
+/** The RSA key of an actor of this instance: signs what it sends. The private half is encrypted with the master key. */
+export const actorSecret = pgTable("actor_secret", {
+  actor: id("actor")
+    .primaryKey()
+    .references(() => actor.id),
+  publicPem: text("public_pem").notNull(),
+  sealed: bytes("sealed").notNull(),
+  createdAt: instant("created_at").notNull(),
+});
+
+/** A public key of an actor elsewhere, as found in that actor's own document. */
+export const actorKey = pgTable(
+  "actor_key",
+  {
+    /** The key's id. */
+    id: exactText("id").primaryKey(),
+    actor: id("actor")
+      .notNull()
+      .references(() => actor.id),
+    publicPem: text("public_pem").notNull(),
+    fetchedAt: instant("fetched_at").notNull(),
+  },
+  (table) => [index("actor_key_actor").on(table.actor)],
 );

@@ -114,8 +114,8 @@ async function insertFlattrs({ sql, settings }: Database, gifts: readonly Gift[]
       RETURNING id, patron, thing),
     made AS MATERIALIZED (SELECT given.id, gift.* FROM given JOIN gift USING (patron, thing)),
     told AS (
-      INSERT INTO delivery (id, activity, flattr, patron, thing, period, payee, at, due_at)
-      SELECT new_id(made.at), 'Like', made.id, made.patron, made.thing, ${month}, payee.payee, made.at, made.at
+      INSERT INTO delivery (id, activity, flattr, patron, thing, period, payee, at, subject)
+      SELECT new_id(made.at), 'Like', made.id, made.patron, made.thing, ${month}, payee.payee, made.at, made.id
         FROM made JOIN payee USING (n)
        WHERE NOT made.private AND payee.host <> ${new URL(settings.origin).host} AND COALESCE(payee.reason, 'payee_declined') = 'payee_declined')
     SELECT gift.mode, gift.split IS NOT NULL AS known, made.id AS given,

@@ -10,7 +10,7 @@ import {
   unique,
   uniqueIndex,
 } from "drizzle-orm/pg-core";
-import { exactText, id, instant, period } from "../../store/columns.ts";
+import { id, instant, period } from "../../store/columns.ts";
 import { account } from "../account/schema.ts";
 import { thing } from "../thing/schema.ts";
 
@@ -61,33 +61,5 @@ export const subscription = pgTable(
       .on(table.patron, table.thing)
       .where(sql`${table.endedAt} IS NULL`),
     check("subscription_months", sql`${table.monthsLeft} IS NULL OR ${table.monthsLeft} >= 0`),
-  ],
-);
-
-/**
- * What must leave the house: written in the transaction of what it tells, taken by a worker that delivers. One row
- * for each activity and remote actor that is told.
- */
-export const delivery = pgTable(
-  "delivery",
-  {
-    id: id("id").primaryKey(),
-    activity: text("activity", { enum: ["Like", "Undo"] }).notNull(),
-    /** The flattr that the Like announces; for an Undo the one that is gone. */
-    flattr: id("flattr").notNull(),
-    patron: id("patron").notNull(),
-    thing: id("thing").notNull(),
-    period: period("period").notNull(),
-    payee: id("payee").notNull(),
-    /** When the Like was made, for its `published`. */
-    at: instant("at").notNull(),
-    attempts: integer("attempts").notNull().default(0),
-    dueAt: instant("due_at").notNull(),
-    lastError: exactText("last_error"),
-  },
-  (table) => [
-    index("delivery_due").on(table.dueAt),
-    index("delivery_flattr").on(table.flattr),
-    check("delivery_activity", sql`${table.activity} IN ('Like', 'Undo')`),
   ],
 );

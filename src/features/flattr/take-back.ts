@@ -31,8 +31,8 @@ export async function takeBackFlattr(
         told AS (SELECT d.id, d.payee, d.attempts FROM delivery d JOIN gone ON d.flattr = gone.id WHERE d.activity = 'Like' FOR UPDATE OF d),
         unsaid AS (DELETE FROM delivery d USING told WHERE d.id = told.id),
         undone AS (
-          INSERT INTO delivery (id, activity, flattr, patron, thing, period, payee, at, due_at)
-          SELECT new_id(${now}), 'Undo', gone.id, ${patron}, ${thing}, ${month}, told.payee, ${now}, ${now}
+          INSERT INTO delivery (id, activity, flattr, patron, thing, period, payee, at, subject)
+          SELECT new_id(${now}), 'Undo', gone.id, ${patron}, ${thing}, ${month}, told.payee, ${now}, gone.id
             FROM gone, told WHERE told.attempts > 0)
         SELECT (SELECT id FROM gone) AS taken, (SELECT count(*) FROM entered) AS entered,
                EXISTS (SELECT FROM flattr WHERE patron = ${patron} AND thing = ${thing} AND period < ${month}

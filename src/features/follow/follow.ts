@@ -26,6 +26,6 @@ export async function followActor(
   if (found.id === follower.actor) throw new Refusal("follow_invalid");
   await database.drizzle
     .insert(follow)
-    .values({ follower: follower.id, followee: found.id, since: at })
+    .values({ follower: follower.actor, followee: found.id, since: at })
     .onConflictDoNothing();
 }

@@ -41,7 +41,7 @@ export async function writePost(
       );
       const [made] = await tx
         .insert(post)
-        .values({ id, account: author.id, thing, text, at })
+        .values({ id, author: author.actor, thing, text, at })
         .returning();
       return { ...made!, uri };
     }),
