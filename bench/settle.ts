@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { build } from "rolldown";
 import type postgres from "postgres";
-import { checkBooks } from "../src/features/settlement/check.ts";
+import { checkBooks } from "../src/features/transfer/check.ts";
 import { periodNumber } from "../src/rules/period.ts";
 import { median, printerOf } from "./figures.ts";
 import { fillMonth } from "./month.ts";

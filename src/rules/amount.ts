@@ -77,3 +77,8 @@ export function formatAmount(amount: bigint, currency: string): string {
     fraction.slice(minorDigits(currency)).replace(/0+$/, "");
   return `${amount < 0n ? "-" : ""}${positive / MICRO_PER_MAJOR}${shown === "" ? "" : `.${shown}`}`;
 }
+
+/** True for an amount that real payments can have. */
+export function isWholeMinor(amount: Micro, currency: string): boolean {
+  return amount % 10n ** BigInt(6 - minorDigits(currency)) === 0n;
+}

@@ -6,7 +6,7 @@ import { toMicro } from "../../src/rules/amount.ts";
 import { move } from "../../src/rules/posting.ts";
 import { book, openLedgerAccounts } from "../../src/features/ledger/book.ts";
 import { checkLedger } from "../../src/features/ledger/check.ts";
-import { checkBooks } from "../../src/features/settlement/check.ts";
+import { checkBooks } from "../../src/features/transfer/check.ts";
 import { settle } from "../../src/features/settlement/settle.ts";
 import { sqlFailure, type Tx } from "../../src/store/database.ts";
 import {

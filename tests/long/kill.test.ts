@@ -10,7 +10,7 @@ import { readConfig } from "../../src/config.ts";
 import { createAccount } from "../../src/features/account/create.ts";
 import { fund } from "../../src/features/budget/cash.ts";
 import { setBudget } from "../../src/features/budget/set.ts";
-import { checkBooks } from "../../src/features/settlement/check.ts";
+import { checkBooks } from "../../src/features/transfer/check.ts";
 import { turnMonths } from "../../src/features/settlement/turn.ts";
 import { rememberThing } from "../../src/features/thing/thing.ts";
 import { type Instance, openInstance } from "../../src/instance.ts";

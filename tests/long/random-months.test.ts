@@ -17,7 +17,7 @@ import { setBudget } from "../../src/features/budget/set.ts";
 import { giveFlattr } from "../../src/features/flattr/give.ts";
 import { pauseSubscription, subscribe, unsubscribe } from "../../src/features/flattr/subscribe.ts";
 import { takeBackFlattr } from "../../src/features/flattr/take-back.ts";
-import { checkBooks } from "../../src/features/settlement/check.ts";
+import { checkBooks } from "../../src/features/transfer/check.ts";
 import { tick } from "../../src/features/settlement/tick.ts";
 import { turnMonths } from "../../src/features/settlement/turn.ts";
 import { deleteThing, rememberThing, thingAt } from "../../src/features/thing/thing.ts";

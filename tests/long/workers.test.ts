@@ -5,7 +5,7 @@ import { sql } from "drizzle-orm";
 import { fund } from "../../src/features/budget/cash.ts";
 import { setBudget } from "../../src/features/budget/set.ts";
 import { giveFlattr } from "../../src/features/flattr/give.ts";
-import { checkBooks } from "../../src/features/settlement/check.ts";
+import { checkBooks } from "../../src/features/transfer/check.ts";
 import { turnMonths } from "../../src/features/settlement/turn.ts";
 import { toMicro } from "../../src/rules/amount.ts";
 import { periodFromNumber } from "../../src/rules/period.ts";

@@ -10,7 +10,7 @@ import { fund } from "../../src/features/budget/cash.ts";
 import { setBudget } from "../../src/features/budget/set.ts";
 import { giveFlattr } from "../../src/features/flattr/give.ts";
 import { writePost } from "../../src/features/post/write.ts";
-import { checkBooks } from "../../src/features/settlement/check.ts";
+import { checkBooks } from "../../src/features/transfer/check.ts";
 import { rememberThing, type ThingId } from "../../src/features/thing/thing.ts";
 import { findThing } from "../../src/features/thing/find.ts";
 import { type Database, openClients, type Settings } from "../../src/store/database.ts";

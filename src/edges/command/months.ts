@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { accountNamed } from "../../features/account/find.ts";
-import { checkBooks } from "../../features/settlement/check.ts";
+import { checkBooks } from "../../features/transfer/check.ts";
 import { receiptOf } from "../../features/settlement/receipt.ts";
 import { type MonthReport, monthReport } from "../../features/settlement/report.ts";
 import { settle, settleDryRun } from "../../features/settlement/settle.ts";

@@ -18,6 +18,8 @@ const SENTENCES: Readonly<Record<Reason, Sentence>> = {
   budget_invalid: () => "A budget is written in whole cents, such as 5.00; 0 is a pause.",
   budget_too_low: (_, { minimumBudget }) =>
     `A monthly budget is at least ${minimumBudget}; 0 is a pause.`,
+  currency_invalid: ({ currency }, { currency: own }) =>
+    `This instance keeps its books in ${own}, not in ${currency}.`,
   document_invalid: ({ rule }) => `This document cannot be used: ${rule}.`,
   flattr_owner: () => "Nobody pays himself: this is the account's own.",
   follow_elsewhere: ({ uri }) =>
@@ -29,12 +31,18 @@ const SENTENCES: Readonly<Record<Reason, Sentence>> = {
   payee_blocked: () => "The operator of this instance does not pay whoever made this.",
   payee_declined: () => "Whoever made this does not want money. A favourite is always welcome.",
   payee_unknown: ({ payee }) => `Nobody is known as ${payee}: name an address or a known handle.`,
+  peer_forked: ({ host }) =>
+    `${host} told two stories: its line stays frozen until both operators agree. peer show tells both.`,
+  peer_limit_reached: () => "So many new lines in one day are not opened. Try again tomorrow.",
+  peer_unknown: ({ host }) => `This instance keeps no line with ${host}.`,
   period_closed: ({ period }) => `The month ${period} is over: what was given stays given.`,
   period_invalid: ({ period, why }) => `The month ${period} cannot be used: ${why}.`,
   period_open: ({ period }) => `The month ${period} is not over.`,
   post_invalid: ({ max }) => `A post has 1 to ${max} characters.`,
   receipt_unknown: ({ period }) =>
     `There is no receipt for ${period}: no money moved, or the month is not closed.`,
+  reference_invalid: ({ max }) =>
+    `A reference is what both banks know the payment by, 1 to ${max} characters.`,
   reference_taken: ({ reference }) => `The reference ${reference} stands for another payment.`,
   subscription_invalid: () =>
     "A subscription runs for 1 to 120 months, or without --months until it is ended.",

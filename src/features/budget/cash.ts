@@ -1,7 +1,7 @@
 /** Real money in and out by hand: the manual rail. */
 
 import { eq, sql } from "drizzle-orm";
-import { type Micro, PERSONAL_AMOUNT_MAX, toMicro } from "../../rules/amount.ts";
+import { isWholeMinor, type Micro, PERSONAL_AMOUNT_MAX, toMicro } from "../../rules/amount.ts";
 import { move, moneyIn } from "../../rules/posting.ts";
 import type { Database, Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
@@ -10,7 +10,6 @@ import type { AccountId } from "../account/create.ts";
 import { book, lockBalance } from "../ledger/book.ts";
 import { change } from "../settlement/change.ts";
 import { fundLate } from "../settlement/late.ts";
-import { isWholeMinor } from "./set.ts";
 import { cash } from "./schema.ts";
 
 /** Real money that moved. */

@@ -1,6 +1,6 @@
 /** The monthly budget (R1). */
 
-import { minorDigits, type Micro, PERSONAL_AMOUNT_MAX } from "../../rules/amount.ts";
+import { isWholeMinor, type Micro, PERSONAL_AMOUNT_MAX } from "../../rules/amount.ts";
 import type { Period } from "../../rules/period.ts";
 import type { Database } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
@@ -8,11 +8,6 @@ import type { Temporal } from "../../store/time.ts";
 import type { AccountId } from "../account/create.ts";
 import { change } from "../settlement/change.ts";
 import { budget } from "./schema.ts";
-
-/** True for an amount that real payments can have. */
-export function isWholeMinor(amount: Micro, currency: string): boolean {
-  return amount % 10n ** BigInt(6 - minorDigits(currency)) === 0n;
-}
 
 /**
  * Sets the monthly budget; the last one set before a month ends counts for the whole of it. 0 is a pause.

@@ -86,7 +86,10 @@ const PROMISES: readonly { readonly promise: string; readonly offenders: SQL }[]
                 FROM ledger.resolution r
                 JOIN ledger.transfer back ON back.id = r.resolved_by AND back.kind = 'return'
                 JOIN ledger.account w ON w.id = r.account
+                JOIN ledger.transfer source ON source.id = r.transfer
                 JOIN settlement s ON s.transfer = r.transfer
+                  OR (source.kind = 'refused' AND s.period = source.period AND s.state = 'settled')
+                  OR (source.kind = 'refused_late' AND s.period = source.period AND s.state = 'late')
                 JOIN share sh ON sh.period = s.period AND sh.patron = s.patron AND sh.payee = w.owner
                GROUP BY r.resolved_by, s.account HAVING sum(sh.amount) > 0) wanted
         FULL JOIN (SELECT e.transfer, e.account, e.amount FROM ledger.entry e JOIN ledger.transfer t ON t.id = e.transfer AND t.kind = 'return'
@@ -101,7 +104,8 @@ const PROMISES: readonly { readonly promise: string; readonly offenders: SQL }[]
         FULL JOIN (SELECT e.transfer, -e.amount AS amount FROM ledger.entry e JOIN ledger.account a ON a.id = e.account WHERE a.kind = 'world') w
           ON w.transfer = c.transfer
         LEFT JOIN ledger.entry mine ON mine.transfer = c.transfer AND mine.account = c.account
-       WHERE c.amount IS DISTINCT FROM w.amount OR mine.amount IS DISTINCT FROM c.amount`,
+       WHERE NOT EXISTS (SELECT FROM peer_payment p WHERE p.transfer = COALESCE(c.transfer, w.transfer))
+         AND (c.amount IS DISTINCT FROM w.amount OR mine.amount IS DISTINCT FROM c.amount)`,
   },
 ];
 
@@ -114,6 +118,16 @@ const REASONS: readonly { readonly kinds: string; readonly because: SQL }[] = [
   {
     kinds: "a close",
     because: sql`t.kind IN ('settle', 'late') AND t.period IS NOT NULL AND EXISTS (SELECT FROM settlement s WHERE s.period = t.period AND s.transfer = t.id)`,
+  },
+  {
+    kinds: "a payment between operators",
+    because: sql`EXISTS (SELECT FROM peer_payment p WHERE p.transfer = t.id AND t.kind = 'peer_' || p.direction)`,
+  },
+  {
+    kinds: "a statement",
+    because: sql`t.kind IN ('transfer_out', 'accepted', 'unsent', 'refused', 'refused_late', 'transfer_in', 'release') AND t.period IS NOT NULL
+      AND EXISTS (SELECT FROM statement s WHERE s.kind = 'Transfer' AND s.seq = split_part(t.key, ':', -1)::bigint
+                     AND s.direction = CASE WHEN t.kind IN ('transfer_in', 'release') THEN 'in' ELSE 'out' END)`,
   },
   {
     kinds: "a return",

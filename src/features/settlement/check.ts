@@ -6,25 +6,20 @@
 
 import { sql } from "drizzle-orm";
 import type { Database, Tx } from "../../store/database.ts";
-import { checkLedger, type Finding, findOffenders } from "../ledger/check.ts";
+import { type Finding, findOffenders } from "../ledger/check.ts";
 
 /** Patrons that are read at once. */
 const BATCH = 500;
 
-/** Checks ledger and months in one consistent view of the database. Empty: everything is right. */
-export async function checkBooks(database: Database): Promise<Finding[]> {
-  return database.drizzle.transaction(
-    async (tx) => {
-      const findings = [...(await checkLedger(tx)), ...(await checkStates(tx))];
-      const months = await tx.execute<Month>(sql`
-        SELECT id, to_char(closes AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS closes, fee_bp AS fee, state
-          FROM period WHERE state <> 'open' ORDER BY id`);
-      for (const month of months)
-        findings.push(...(await checkMonth(tx, month, database.settings.currency)));
-      return findings;
-    },
-    { isolationLevel: "repeatable read", accessMode: "read only" },
-  );
+/** Checks all months; call it in a transaction with one consistent view. Empty: everything is right. */
+export async function checkMonths(database: Database, tx: Tx): Promise<Finding[]> {
+  const findings = await checkStates(tx);
+  const months = await tx.execute<Month>(sql`
+    SELECT id, to_char(closes AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS closes, fee_bp AS fee, state
+      FROM period WHERE state <> 'open' ORDER BY id`);
+  for (const month of months)
+    findings.push(...(await checkMonth(tx, month, database.settings.currency)));
+  return findings;
 }
 
 interface Month extends Record<string, unknown> {
@@ -263,11 +258,13 @@ async function readPatrons(tx: Tx, month: Month, currency: string, after: string
                          AND NOT EXISTS (SELECT FROM decline d WHERE d.payee = a.id AND ${inForce("d")})
                          AND NOT EXISTS (SELECT FROM block b WHERE b.target IN (a.uri, a.host) AND ${inForce("b")})
                          AND (a.deleted_at IS NULL OR a.deleted_at >= ${ended}),
-                         COALESCE(own_ledger.id, waiting_ledger.id)::text)) AS list
+                         COALESCE(own_ledger.id, peer_ledger.id, waiting_ledger.id)::text)) AS list
                   FROM split_part p JOIN actor a ON a.id = p.payee
                   LEFT JOIN account own ON own.actor = a.id
                   LEFT JOIN ledger.account own_ledger ON own_ledger.kind = 'earnings' AND own_ledger.owner = own.id AND own_ledger.currency = ${currency}
                   LEFT JOIN ledger.account waiting_ledger ON waiting_ledger.kind = 'waiting' AND waiting_ledger.owner = a.id AND waiting_ledger.currency = ${currency}
+                  LEFT JOIN period_payee fixed ON fixed.period = f.period AND fixed.split = p.split AND fixed.payee = p.payee AND fixed.way = 'peer'
+                  LEFT JOIN ledger.account peer_ledger ON peer_ledger.id = fixed.account AND peer_ledger.kind = 'outbound' AND peer_ledger.currency = ${currency}
                  WHERE p.split = f.split) payees
              WHERE f.period = ${month.id} AND f.patron = s.patron), '[]') AS given,
            COALESCE((SELECT json_agg(json_build_array(sh.flattr::text, sh.payee::text, sh.amount::text))

@@ -13,6 +13,9 @@ import { sqlTime } from "../../store/time.ts";
 const RANGE_FLATTRS_MIN = 20_000;
 const RANGE_FLATTRS_MAX = 400_000;
 
+/** A peer that answered nothing for so long gets no new shares: they wait at home. */
+const SILENT_DAYS = 90;
+
 /**
  * Fixes a month that is over: each patron's budget and available money, who is paid and on which way, and the ranges
  * of the close. The caller holds the month's lock alone, so nobody is in the middle of a change.
@@ -20,10 +23,12 @@ const RANGE_FLATTRS_MAX = 400_000;
 export async function freeze(database: Database, tx: Tx, period: Period): Promise<void> {
   const month = periodNumber(period);
   const { currency } = database.settings;
+  const silentSince = closesAt(period).subtract({ hours: 24 * SILENT_DAYS });
   await tx.execute(
     sql`SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true)`,
   );
-  // A payee of this instance is paid to his earnings; everybody else's money waits until he proves who he is.
+  // A payee of this instance is paid to his earnings; one of a peer through that peer; everybody else's money waits
+  // until he proves who he is. Who is a peer is what was learnt before: nothing is asked now.
   await tx.execute(sql`
     WITH seen AS MATERIALIZED (
       SELECT patron, split, count(*) AS flattrs FROM flattr WHERE period = ${month} GROUP BY GROUPING SETS ((patron), (split))),
@@ -40,15 +45,25 @@ export async function freeze(database: Database, tx: Tx, period: Period): Promis
                             WHERE budget.patron = seen.patron AND since < ${sqlTime(closesAt(period))}
                             ORDER BY id DESC LIMIT 1) wanted ON true
        WHERE patron IS NOT NULL
-       ORDER BY patron)
+       ORDER BY patron),
+    peer_of_host AS MATERIALIZED (
+      SELECT w.host, w.peer FROM host_way w JOIN peer ON peer.id = w.peer
+       WHERE peer.state = 'open'
+         AND NOT EXISTS (SELECT FROM statement s
+                          WHERE s.peer = peer.id AND s.direction = 'out' AND s.due_at IS NOT NULL AND s.receipt_seq IS NULL
+                            AND s.at < ${sqlTime(silentSince)} AND COALESCE(peer.heard_at, s.at) < ${sqlTime(silentSince)}))
     INSERT INTO period_payee (period, split, payee, weight, parts, way, account)
     SELECT ${month}, p.split, p.payee, p.weight, count(*) OVER (PARTITION BY p.split),
-           CASE WHEN own.id IS NULL THEN 'waiting' ELSE 'own' END, COALESCE(earnings.id, waiting.id)
+           CASE WHEN own.id IS NOT NULL THEN 'own' WHEN outbound.id IS NOT NULL THEN 'peer' ELSE 'waiting' END,
+           COALESCE(earnings.id, outbound.id, waiting.id)
       FROM seen
       JOIN split_part p ON p.split = seen.split
       LEFT JOIN account own ON own.actor = p.payee
       LEFT JOIN ledger.account earnings
         ON earnings.kind = 'earnings' AND earnings.owner = own.id AND earnings.peer = 0 AND earnings.currency = ${currency}
+      LEFT JOIN peer_of_host way ON own.id IS NULL AND way.host = (SELECT host FROM actor WHERE actor.id = p.payee)
+      LEFT JOIN ledger.account outbound
+        ON outbound.kind = 'outbound' AND outbound.owner = 0 AND outbound.peer = way.peer AND outbound.currency = ${currency}
       LEFT JOIN ledger.account waiting
         ON waiting.kind = 'waiting' AND waiting.owner = p.payee AND waiting.peer = 0 AND waiting.currency = ${currency} AND own.id IS NULL
      WHERE seen.split IS NOT NULL AND NOT EXISTS (SELECT FROM payee_unpaid u WHERE u.payee = p.payee)`);

@@ -1,4 +1,7 @@
-/** Waiting money that goes back to the very patrons who gave it, to the micro (R12, R13). */
+/**
+ * Waiting money that goes back to the very patrons who gave it, to the micro (R12, R13). It waits since a close, or
+ * since a peer refused it (kinds `refused` and `refused_late`, from all patrons of the month and payee).
+ */
 
 import assert from "node:assert";
 import { type SQL, sql } from "drizzle-orm";
@@ -46,7 +49,7 @@ async function giveBackMonth(
 ): Promise<void> {
   const month = periodNumber(period);
   const due = dueEntries(
-    sql`e.transfer, e.account, e.amount, a.owner AS payee`,
+    sql`e.transfer, e.account, e.amount, a.owner AS payee, t.kind`,
     currency,
     sql`t.period = ${month} AND ${which}`,
   );
@@ -62,7 +65,9 @@ async function giveBackMonth(
     back AS (
       SELECT s.account, sum(sh.amount)::bigint AS amount
         FROM due
-        JOIN settlement s ON s.period = ${month} AND s.transfer = due.transfer
+        JOIN settlement s ON s.period = ${month}
+         AND (s.transfer = due.transfer
+              OR (due.kind = 'refused' AND s.state = 'settled') OR (due.kind = 'refused_late' AND s.state = 'late'))
         JOIN share sh ON sh.period = ${month} AND sh.patron = s.patron AND sh.payee = due.payee
        GROUP BY s.account HAVING sum(sh.amount) > 0)
     INSERT INTO ledger.entry (transfer, account, amount)

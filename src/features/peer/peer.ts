@@ -1,0 +1,225 @@
+/** Peers: other instances with which this one keeps a line, what they may owe, and which keys are believed. */
+
+import assert from "node:assert";
+import { and, eq, sql } from "drizzle-orm";
+import { type Micro, toMicro } from "../../rules/amount.ts";
+import type { Database, Drizzle, Tx } from "../../store/database.ts";
+import { Refusal } from "../../store/refusal.ts";
+import { sqlTime, type Temporal } from "../../store/time.ts";
+import { openLedgerAccounts } from "../ledger/book.ts";
+import { peer, peerKey, position, trustLine } from "./schema.ts";
+
+export type PeerId = bigint;
+export type Peer = typeof peer.$inferSelect;
+export type Position = typeof position.$inferSelect;
+export type TrustLine = typeof trustLine.$inferSelect;
+
+/** An instance as it was found at its own origin. */
+export interface FoundInstance {
+  /** Its instance actor. */
+  readonly actor: string;
+  /** `URL.host`, port included. */
+  readonly host: string;
+  /** Where it takes statements. */
+  readonly ledger: string;
+  readonly keys: readonly { readonly id: string; readonly publicKeyMultibase: string }[];
+}
+
+/** New lines in one day: whoever invents instances gets no further. */
+const NEW_LINES_A_DAY = 10;
+
+/** One new line at a time, so that they can be counted. */
+const NEW_LINES_LOCK = 1_179_403_640;
+
+/** Opens a line with an instance that was met for the first time: pins its keys, gives it the limit of new peers. */
+export async function openPeer(
+  { settings }: Pick<Database, "settings">,
+  tx: Tx,
+  found: FoundInstance,
+  at: Temporal.Instant,
+): Promise<PeerId> {
+  const [known] = await tx.select().from(peer).where(eq(peer.actor, found.actor));
+  if (known !== undefined) return known.id;
+  await tx.execute(sql`SELECT pg_advisory_xact_lock(${NEW_LINES_LOCK})`);
+  const [recent] = await tx.execute<{ count: number }>(
+    sql`SELECT count(*)::int AS count FROM peer WHERE since > ${sqlTime(at.subtract({ hours: 24 }))}`,
+  );
+  if (recent!.count >= NEW_LINES_A_DAY) throw new Refusal("peer_limit_reached");
+  const [made] = await tx
+    .insert(peer)
+    .values({
+      id: sql`new_id(${sqlTime(at)})`,
+      actor: found.actor,
+      host: found.host,
+      ledger: found.ledger,
+      state: "open",
+      since: at,
+    })
+    .onConflictDoNothing()
+    .returning({ id: peer.id });
+  if (made === undefined) {
+    // Somebody else was quicker; or the host is known under another actor, which would be a second line with it.
+    const [other] = await tx.select().from(peer).where(eq(peer.actor, found.actor));
+    if (other === undefined) throw new Refusal("peer_unknown", { host: found.host });
+    return other.id;
+  }
+  await tx.insert(peerKey).values(found.keys.map((key) => ({ peer: made.id, ...key, since: at })));
+  await openLine(tx, made.id, { currency: settings.currency, limit: settings.peerLimit });
+  return made.id;
+}
+
+/** Opens the accounts and counters of one currency towards a peer. Opening twice changes nothing. */
+export async function openLine(
+  tx: Tx,
+  id: PeerId,
+  { currency, limit }: { currency: string; limit: Micro },
+): Promise<void> {
+  await tx.insert(trustLine).values({ peer: id, currency, limit }).onConflictDoNothing();
+  await tx.insert(position).values({ peer: id, currency }).onConflictDoNothing();
+  await openLedgerAccounts(tx, currency, [
+    { kind: "outbound", peer: id },
+    { kind: "in_flight", peer: id },
+    { kind: "payable", peer: id },
+    { kind: "receivable", peer: id },
+  ]);
+  await setFloor(tx, id, currency);
+}
+
+/**
+ * Says how much a peer may owe. What it owes already stays: with a lower limit nothing new is accepted until it has
+ * paid.
+ *
+ * @throws Refusal "peer_unknown"
+ */
+export async function setPeerLimit(
+  database: Database,
+  { host, currency, limit }: { host: string; currency: string; limit: Micro },
+): Promise<TrustLine> {
+  return database.drizzle.transaction(async (tx) => {
+    const { id } = await lockPeerOf(tx, host);
+    if (currency !== database.settings.currency)
+      throw new Refusal("currency_invalid", { currency });
+    await openLine(tx, id, { currency, limit });
+    const [line] = await tx
+      .update(trustLine)
+      .set({ limit })
+      .where(and(eq(trustLine.peer, id), eq(trustLine.currency, currency)))
+      .returning();
+    await setFloor(tx, id, currency);
+    return line!;
+  });
+}
+
+/** The receivable's floor is the limit; where more is owed already, what is owed: the database refuses any more. */
+async function setFloor(tx: Tx, id: PeerId, currency: string): Promise<void> {
+  await tx.execute(sql`
+    UPDATE ledger.account a SET floor = LEAST(-l."limit", b.amount)
+      FROM trust_line l, ledger.balance b
+     WHERE a.kind = 'receivable' AND a.peer = ${id} AND a.currency = ${currency} AND l.peer = a.peer AND l.currency = a.currency
+       AND b.account = a.id AND a.floor IS DISTINCT FROM LEAST(-l."limit", b.amount)`);
+}
+
+/**
+ * Freezes a line by the operator's wish, or opens it again. A fork is not opened: two people must agree about that.
+ *
+ * @throws Refusal "peer_unknown", "peer_forked"
+ */
+export async function freezePeer(
+  database: Database,
+  { host, isFrozen }: { host: string; isFrozen: boolean },
+): Promise<Peer> {
+  return database.drizzle.transaction(async (tx) => {
+    const known = await lockPeerOf(tx, host);
+    if (known.state === "forked") throw new Refusal("peer_forked", { host });
+    const [changed] = await tx
+      .update(peer)
+      .set({ state: isFrozen ? "frozen" : "open" })
+      .where(eq(peer.id, known.id))
+      .returning();
+    return changed!;
+  });
+}
+
+/** Tells the operator what to look at; the newest counts. */
+export async function raiseAlarm(
+  tx: Tx,
+  id: PeerId,
+  { alarm, at }: { alarm: string; at: Temporal.Instant },
+): Promise<void> {
+  await tx.update(peer).set({ alarm, alarmAt: at }).where(eq(peer.id, id));
+}
+
+/** Locks a peer: one statement at a time is numbered or taken in, all peers in parallel. */
+export async function lockPeer(tx: Tx, id: PeerId): Promise<Peer> {
+  const [locked] = await tx.select().from(peer).where(eq(peer.id, id)).for("update");
+  assert(locked !== undefined, "a peer that is not there");
+  return locked;
+}
+
+async function lockPeerOf(tx: Tx, host: string): Promise<Peer> {
+  const [locked] = await tx.select().from(peer).where(eq(peer.host, host)).for("update");
+  if (locked === undefined) throw new Refusal("peer_unknown", { host });
+  return locked;
+}
+
+/** The peer of a host. @throws Refusal "peer_unknown" */
+export async function peerOfHost(tx: Tx | Drizzle, host: string): Promise<Peer> {
+  const [found] = await tx.select().from(peer).where(eq(peer.host, host));
+  if (found === undefined) throw new Refusal("peer_unknown", { host });
+  return found;
+}
+
+/** The peer with this instance actor. */
+export async function peerOfActor(tx: Tx | Drizzle, actor: string): Promise<Peer | undefined> {
+  const [found] = await tx.select().from(peer).where(eq(peer.actor, actor));
+  return found;
+}
+
+/** What is owed in a currency, both ways: counters that only grow. */
+export async function positionOf(
+  tx: Tx | Drizzle,
+  id: PeerId,
+  currency: string,
+): Promise<Position | undefined> {
+  const [found] = await tx
+    .select()
+    .from(position)
+    .where(and(eq(position.peer, id), eq(position.currency, currency)));
+  return found;
+}
+
+/** Which counter grows, by how much. */
+export type Growth = Partial<
+  Record<"acceptedIn" | "settledIn" | "acceptedOut" | "settledOut", Micro>
+>;
+
+/** Lets counters grow, and tells how they stand then. The peer must be locked. */
+export async function grow(
+  tx: Tx,
+  { peer: id, currency }: { peer: PeerId; currency: string },
+  by: Growth,
+): Promise<Position> {
+  assert(Object.values(by).every((amount) => amount > 0n));
+  const [grown] = await tx
+    .update(position)
+    .set({
+      acceptedIn: sql`${position.acceptedIn} + ${by.acceptedIn ?? 0n}`,
+      settledIn: sql`${position.settledIn} + ${by.settledIn ?? 0n}`,
+      acceptedOut: sql`${position.acceptedOut} + ${by.acceptedOut ?? 0n}`,
+      settledOut: sql`${position.settledOut} + ${by.settledOut ?? 0n}`,
+    })
+    .where(and(eq(position.peer, id), eq(position.currency, currency)))
+    .returning();
+  assert(grown !== undefined, "a line that was never opened");
+  return grown;
+}
+
+/** The lines with a peer: currency and limit. */
+export async function linesOf(tx: Tx | Drizzle, id: PeerId): Promise<TrustLine[]> {
+  return tx.select().from(trustLine).where(eq(trustLine.peer, id)).orderBy(trustLine.currency);
+}
+
+/** What the peer may still owe before its limit: below zero when the limit was lowered. */
+export function headroomOf(line: TrustLine, at: Position): Micro {
+  return toMicro(line.limit - (at.acceptedIn - at.settledIn));
+}

@@ -1,0 +1,237 @@
+/** Taking in a statement of a peer: our own check against pinned keys, order, forks; then what it says. */
+
+import { and, eq } from "drizzle-orm";
+import { canonicalJson, type Json } from "../../rules/canonical.ts";
+import {
+  type Frame,
+  type FrameFault,
+  hasSafeNumbers,
+  readFrame,
+  readProof,
+} from "../../rules/statement.ts";
+import { retrying, type Tx } from "../../store/database.ts";
+import { type JobKind, addJob } from "../../store/jobs.ts";
+import { type Temporal } from "../../store/time.ts";
+import { lockPeer, type Peer, peerOfActor, raiseAlarm } from "../peer/peer.ts";
+import { peer as peers, peerKey } from "../peer/schema.ts";
+import { digestOf, isSigned, publicKeyOf } from "./proof.ts";
+import { fork, statement } from "./schema.ts";
+import {
+  instanceActor,
+  lastStatement,
+  type StatementParts,
+  statementOf,
+  writeStatement,
+} from "./write.ts";
+
+/** What a kind of statement needs to have its effect. The peer is locked; all happens in one transaction. */
+export interface Hearing {
+  readonly parts: StatementParts;
+  readonly tx: Tx;
+  readonly peer: Peer;
+  readonly statement: Frame;
+  readonly at: Temporal.Instant;
+}
+
+/** What the Receipt says: its body beside `of`. Undefined for a Receipt, which gets none. */
+export interface Verdict {
+  readonly isAccepted: boolean;
+  readonly body: { readonly [key: string]: Json };
+}
+
+/** What each second type means: the feature that hears it. Joined in `instance.ts`. */
+export type Kinds = Readonly<
+  Record<
+    string,
+    {
+      readonly first: readonly string[];
+      readonly hear: (hearing: Hearing) => Promise<Verdict | undefined>;
+    }
+  >
+>;
+
+/** What became of a statement. */
+export type Taken =
+  | { readonly outcome: "Accept" | "Reject" | "Noted" | "replay"; readonly receipt: string }
+  | { readonly outcome: "heard" }
+  | { readonly outcome: "gap"; readonly pullAfter: number }
+  | { readonly outcome: "fork" | "frozen" }
+  | {
+      readonly outcome: FrameFault | "unpinnedKey" | "badSignature" | "retiredKey";
+    }
+  | { readonly outcome: "unknownPeer"; readonly introduces: string | undefined };
+
+/** Statements of a peer are missing here: pull its log. */
+export const logBehind: JobKind<{ peer: string }> = { name: "statement.pull" };
+
+/**
+ * Takes in one statement. What is wrong with its form or its proof leaves no trace; what is wrong with its business
+ * keeps its place in the log and is answered with a signed Reject.
+ *
+ * @see FEP-8b32 for the proof, protocol.md 2.5 for the frame
+ */
+export async function takeStatement(
+  parts: StatementParts,
+  kinds: Kinds,
+  document: unknown,
+  at: Temporal.Instant,
+): Promise<Taken> {
+  const frame = readFrame(document);
+  if ("fault" in frame) return { outcome: frame.fault };
+  const { drizzle, settings } = parts.database;
+  const sender = await peerOfActor(drizzle, frame.actor);
+  if (sender === undefined) {
+    const introduces = frame.type[0] === "Offer" && frame.type[1] === "Terms";
+    return { outcome: "unknownPeer", introduces: introduces ? frame.actor : undefined };
+  }
+  const proof = readProof(frame);
+  if ("fault" in proof) return { outcome: proof.fault };
+  const [key] = await drizzle
+    .select()
+    .from(peerKey)
+    .where(and(eq(peerKey.peer, sender.id), eq(peerKey.id, proof.verificationMethod)));
+  const publicKey = key === undefined ? undefined : publicKeyOf(key.publicKeyMultibase);
+  if (key === undefined || publicKey === undefined) return { outcome: "unpinnedKey" };
+  const digest = signedDigest(frame, publicKey);
+  if (digest === undefined) return { outcome: "badSignature" };
+  if (frame.to !== instanceActor(settings.origin)) return { outcome: "wrongAudience" };
+  return retrying(() =>
+    drizzle.transaction((tx) =>
+      takeProved(parts, kinds, tx, { frame, digest, keyId: key.id, peer: sender, at }),
+    ),
+  );
+}
+
+/** The digest of a statement that its key really signed. */
+function signedDigest(
+  frame: Frame,
+  key: NonNullable<ReturnType<typeof publicKeyOf>>,
+): string | undefined {
+  try {
+    const proof = frame.document["proof"] as Parameters<typeof isSigned>[1];
+    return isSigned(frame.document, proof, key) ? digestOf(frame.document) : undefined;
+  } catch {
+    // Text that has no canonical form cannot have been signed.
+    return undefined;
+  }
+}
+
+interface Proved {
+  readonly frame: Frame;
+  readonly digest: string;
+  readonly keyId: string;
+  readonly peer: Peer;
+  readonly at: Temporal.Instant;
+}
+
+async function takeProved(
+  parts: StatementParts,
+  kinds: Kinds,
+  tx: Tx,
+  { frame, digest, keyId, peer: sender, at }: Proved,
+): Promise<Taken> {
+  const peer = await lockPeer(tx, sender.id);
+  const [key] = await tx
+    .select()
+    .from(peerKey)
+    .where(and(eq(peerKey.peer, peer.id), eq(peerKey.id, keyId)));
+  if (key === undefined) return { outcome: "unpinnedKey" };
+  if (key.retireAtSeq !== null && frame.seq > key.retireAtSeq) return { outcome: "retiredKey" };
+  if (peer.state !== "open") return { outcome: "frozen" };
+
+  const last = await lastStatement(tx, peer.id, "in");
+  const position = { peer: peer.id, direction: "in" as const, seq: frame.seq };
+  if (frame.seq <= (last?.seq ?? 0)) {
+    const known = (await statementOf(tx, position))!;
+    if (known.digest !== digest) return freezeFork(tx, { frame, digest, peer, at, known });
+    if (known.receiptSeq === null) return { outcome: "heard" };
+    const answer = await statementOf(tx, { ...position, direction: "out", seq: known.receiptSeq });
+    return { outcome: "replay", receipt: answer!.document };
+  }
+  if (frame.seq > (last?.seq ?? 0) + 1) {
+    await addJob(tx, logBehind, { peer: String(peer.id) }, `pull:${peer.id}`);
+    return { outcome: "gap", pullAfter: last?.seq ?? 0 };
+  }
+  const [sameId] = await tx.select().from(statement).where(eq(statement.id, frame.id));
+  if (frame.prev !== (last?.digest ?? null) || sameId !== undefined) {
+    const known =
+      sameId ??
+      (last === undefined ? undefined : await statementOf(tx, { ...position, seq: last.seq }));
+    return freezeFork(tx, { frame, digest, peer, at, known });
+  }
+
+  await tx.insert(statement).values({
+    ...position,
+    id: frame.id,
+    kind: frame.type[1],
+    digest,
+    prev: frame.prev,
+    document: canonicalJson(frame.document),
+    at,
+  });
+  await tx.update(peers).set({ heardAt: at }).where(eq(peers.id, peer.id));
+  const verdict = await hear(kinds, { parts, tx, peer, statement: frame, at });
+  if (verdict === undefined) return { outcome: "heard" };
+  const { isAccepted, body } = verdict;
+  const receipt = await writeStatement(parts, tx, peer, {
+    type: [isAccepted ? "Accept" : "Reject", "Receipt"],
+    object: frame.id,
+    body: { of: { seq: frame.seq, digest }, ...body },
+    at,
+    isSent: false,
+  });
+  await tx
+    .update(statement)
+    .set({ receiptSeq: receipt.seq })
+    .where(
+      and(eq(statement.peer, peer.id), eq(statement.direction, "in"), eq(statement.seq, frame.seq)),
+    );
+  const outcome = !isAccepted ? "Reject" : body["noted"] === true ? "Noted" : "Accept";
+  return { outcome, receipt: receipt.document };
+}
+
+async function hear(kinds: Kinds, hearing: Hearing): Promise<Verdict | undefined> {
+  const { type, body } = hearing.statement;
+  const kind = Object.hasOwn(kinds, type[1]) ? kinds[type[1]] : undefined;
+  if (kind === undefined || !kind.first.includes(type[0])) return refused("unsupported");
+  if (!hasSafeNumbers(body) && type[1] !== "Receipt") return refused("malformed");
+  return kind.hear(hearing);
+}
+
+/** A Reject: nothing of it was taken. */
+export function refused(reason: string, more: { readonly [key: string]: Json } = {}): Verdict {
+  return { isAccepted: false, body: { accepted: "0", rejected: [], reason, ...more } };
+}
+
+/** Two stories: both are kept, nothing of this peer is booked any more. */
+async function freezeFork(
+  tx: Tx,
+  {
+    frame,
+    digest,
+    peer,
+    at,
+    known,
+  }: Omit<Proved, "keyId"> & {
+    known: { document: string; digest: string } | undefined;
+  },
+): Promise<Taken> {
+  await tx
+    .insert(fork)
+    .values({
+      peer: peer.id,
+      seq: frame.seq,
+      known: known?.document ?? null,
+      knownDigest: known?.digest ?? null,
+      other: canonicalJson(frame.document),
+      otherDigest: digest,
+      at,
+    })
+    .onConflictDoNothing();
+  await tx.update(peers).set({ state: "forked" }).where(eq(peers.id, peer.id));
+  await raiseAlarm(tx, peer.id, {
+    alarm: `${peer.host} signed two statements that contradict each other (number ${frame.seq}): its line is frozen`,
+    at,
+  });
+  return { outcome: "fork" };
+}

@@ -1,0 +1,193 @@
+/** Real money between two operators, booked by hand on both sides. */
+
+import { and, desc, eq, sql } from "drizzle-orm";
+import { isWholeMinor, type Micro } from "../../rules/amount.ts";
+import { move } from "../../rules/posting.ts";
+import { periodOf } from "../../rules/period.ts";
+import { isObject, readAmount } from "../../rules/statement.ts";
+import { retrying, type Tx } from "../../store/database.ts";
+import { Refusal } from "../../store/refusal.ts";
+import { sqlTime, type Temporal } from "../../store/time.ts";
+import { book } from "../ledger/book.ts";
+import { grow, lockPeer, type Peer, peerOfHost, type Position, positionOf } from "../peer/peer.ts";
+import { statement } from "../statement/schema.ts";
+import { type Hearing, refused, type Verdict } from "../statement/take.ts";
+import {
+  periodAddress,
+  type Statement,
+  type StatementParts,
+  writeStatement,
+} from "../statement/write.ts";
+import { REFERENCE_CHARS_MAX } from "./answer.ts";
+import { releaseCovered } from "./release.ts";
+import { peerPayment } from "./schema.ts";
+import { positionBody } from "./take.ts";
+
+/** A payment between this instance and a peer. */
+export interface Payment {
+  readonly host: string;
+  readonly currency: string;
+  /** Whole cents: banks know nothing smaller. */
+  readonly amount: Micro;
+  /** What both sides know it by. The same one again is the same payment. */
+  readonly reference: string;
+  readonly at: Temporal.Instant;
+}
+
+/** A payment as it is booked, and how the line stands then. */
+export interface Booked {
+  /** True when this payment was booked before; nothing changed then. */
+  readonly again: boolean;
+  readonly position: Position;
+}
+
+/**
+ * This instance paid a peer: books it and tells the peer, whose own bank decides.
+ *
+ * @throws Refusal "peer_unknown", "amount_invalid", "reference_invalid", "reference_taken" when the reference stands
+ *   for another amount, "currency_invalid"
+ */
+export async function payPeer(parts: StatementParts, payment: Payment): Promise<Booked> {
+  return bookPayment(parts, payment, "paid", async (tx, peer) => {
+    const { currency, amount, reference, at } = payment;
+    await writeStatement(parts, tx, peer, {
+      type: ["Offer", "Settlement"],
+      object: periodAddress(parts.database.settings.origin, periodOf(at)),
+      body: {
+        currency,
+        amount: String(amount),
+        rail: "manual",
+        reference,
+        executed: at.toString({ smallestUnit: "second" }),
+      },
+      at,
+      isSent: true,
+    });
+  });
+}
+
+/**
+ * This instance received money of a peer: `settled` grows, what it covers is released to its creators, and the peer
+ * gets a Receipt that discharges it.
+ *
+ * @throws as `payPeer`
+ */
+export async function receiveFromPeer(parts: StatementParts, payment: Payment): Promise<Booked> {
+  return bookPayment(parts, payment, "received", async (tx, peer) => {
+    const { currency, amount, reference, at } = payment;
+    const position = await grow(tx, { peer: peer.id, currency }, { settledIn: amount });
+    await releaseCovered(tx, { peer: peer.id, currency, at });
+    const notice = await noticeOf(tx, peer, { reference, currency });
+    await writeStatement(parts, tx, peer, {
+      type: ["Accept", "Receipt"],
+      object: notice?.id ?? periodAddress(parts.database.settings.origin, periodOf(at)),
+      body: {
+        of: notice === undefined ? null : { seq: notice.seq, digest: notice.digest },
+        currency,
+        amount: String(amount),
+        reference,
+        position: positionBody(currency, position),
+      },
+      at,
+      isSent: true,
+    });
+  });
+}
+
+/** Hears that a peer says it has paid. Nothing becomes available by words: only `peer received` does that. */
+export async function hearSettlement({ statement: said, tx, peer }: Hearing): Promise<Verdict> {
+  const body = isObject(said.body) ? said.body : {};
+  const { currency, rail, reference } = body;
+  const isReadable =
+    typeof currency === "string" &&
+    readAmount(body["amount"]) !== undefined &&
+    typeof rail === "string" &&
+    typeof reference === "string" &&
+    reference !== "" &&
+    reference.length <= REFERENCE_CHARS_MAX;
+  if (!isReadable) return refused("malformed");
+  const position = await positionOf(tx, peer.id, currency);
+  if (position === undefined) return refused("currencyNotAccepted");
+  return { isAccepted: true, body: { noted: true, position: positionBody(currency, position) } };
+}
+
+async function bookPayment(
+  { database }: StatementParts,
+  { host, currency, amount, reference, at }: Payment,
+  direction: "paid" | "received",
+  follow: (tx: Tx, peer: Peer) => Promise<void>,
+): Promise<Booked> {
+  if (currency !== database.settings.currency) throw new Refusal("currency_invalid", { currency });
+  if (amount <= 0n || !isWholeMinor(amount, currency)) throw new Refusal("amount_invalid");
+  if (
+    reference.trim() === "" ||
+    reference.length > REFERENCE_CHARS_MAX ||
+    /[\u0000-\u001f\u007f]/.test(reference)
+  )
+    throw new Refusal("reference_invalid", { max: String(REFERENCE_CHARS_MAX) });
+  return retrying(() =>
+    database.drizzle.transaction(async (tx) => {
+      const known = await peerOfHost(tx, host);
+      const peer = await lockPeer(tx, known.id);
+      const [earlier] = await tx
+        .select()
+        .from(peerPayment)
+        .where(
+          and(
+            eq(peerPayment.peer, peer.id),
+            eq(peerPayment.direction, direction),
+            eq(peerPayment.currency, currency),
+            eq(peerPayment.reference, reference),
+          ),
+        );
+      if (earlier !== undefined) {
+        if (earlier.amount !== amount) throw new Refusal("reference_taken", { reference });
+        return { again: true, position: (await positionOf(tx, peer.id, currency))! };
+      }
+      const transfer = await book(tx, currency, {
+        key: `peer_${direction}:${peer.id}:${currency}:${reference}`,
+        kind: `peer_${direction}`,
+        at,
+        legs:
+          direction === "paid"
+            ? move(amount, { kind: "payable", peer: peer.id }, { kind: "world" })
+            : move(amount, { kind: "world" }, { kind: "receivable", peer: peer.id }),
+      });
+      await tx.insert(peerPayment).values({
+        id: sql`new_id(${sqlTime(at)})`,
+        peer: peer.id,
+        direction,
+        currency,
+        amount,
+        reference,
+        at,
+        transfer: transfer!,
+      });
+      await follow(tx, peer);
+      return { again: false, position: (await positionOf(tx, peer.id, currency))! };
+    }),
+  );
+}
+
+/** The peer's own notice of a payment, if it came. */
+async function noticeOf(
+  tx: Tx,
+  peer: Peer,
+  { reference, currency }: { reference: string; currency: string },
+): Promise<Statement | undefined> {
+  const [found] = await tx
+    .select()
+    .from(statement)
+    .where(
+      and(
+        eq(statement.peer, peer.id),
+        eq(statement.direction, "in"),
+        eq(statement.kind, "Settlement"),
+        sql`(${statement.document}::jsonb -> 'body' ->> 'reference') = ${reference}`,
+        sql`(${statement.document}::jsonb -> 'body' ->> 'currency') = ${currency}`,
+      ),
+    )
+    .orderBy(desc(statement.seq))
+    .limit(1);
+  return found;
+}

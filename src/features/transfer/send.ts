@@ -1,0 +1,214 @@
+/** What closed months owe creators at peers: lines, and the Transfers that carry them. */
+
+import assert from "node:assert";
+import { and, eq, inArray, sql } from "drizzle-orm";
+import { type Micro, toMicro } from "../../rules/amount.ts";
+import { move } from "../../rules/posting.ts";
+import { type Period, periodFromNumber, periodNumber } from "../../rules/period.ts";
+import { COUNT_PATRONS_MIN, LINES_MAX } from "../../rules/statement.ts";
+import { type Database, retrying, type Tx } from "../../store/database.ts";
+import { sqlTime, type Temporal } from "../../store/time.ts";
+import { book } from "../ledger/book.ts";
+import { lockPeer, type Peer, type PeerId, positionOf } from "../peer/peer.ts";
+import { trustLine } from "../peer/schema.ts";
+import { lockStanding } from "../settlement/give-back.ts";
+import { periodAddress, type StatementParts, writeStatement } from "../statement/write.ts";
+import { line } from "./schema.ts";
+import { ensureTerms } from "./terms.ts";
+
+/** settlement: what the close gave · correction: what came in within the grace, once the month is final. */
+export type Part = "settlement" | "correction";
+
+/** Which settlements make a part, and in which months it is complete. */
+const PARTS: Readonly<Record<Part, { settlement: string; states: string }>> = {
+  settlement: { settlement: "settled", states: "('closed', 'final')" },
+  correction: { settlement: "late", states: "('final')" },
+};
+
+/**
+ * Writes down what each creator at a peer is owed for every month that is closed, and the Transfers for what can be
+ * sent now: one transaction per peer. Safe to run again, at once and half.
+ *
+ * @returns the peers to which something was written
+ */
+export async function sendTransfers(
+  parts: StatementParts,
+  at: Temporal.Instant,
+  /** Asked before a peer's log is written: false when it must not be written now. */
+  mayWrite: (peer: Peer) => Promise<boolean> = async () => true,
+): Promise<PeerId[]> {
+  const { drizzle } = parts.database;
+  await makeLines(parts.database, "settlement");
+  await makeLines(parts.database, "correction");
+  const peers = await drizzle.execute<{ peer: string }>(sql`
+    SELECT DISTINCT l.peer FROM line l JOIN peer p ON p.id = l.peer
+     WHERE l.state = 'outbound' AND p.state = 'open' AND (l.seq IS NULL OR l.due_at <= ${sqlTime(at)}) ORDER BY 1`);
+  const written: PeerId[] = [];
+  for (const { peer } of peers) {
+    const id = BigInt(peer);
+    const isWritten = await retrying(() =>
+      drizzle.transaction(async (tx) => {
+        const locked = await lockPeer(tx, id);
+        if (locked.state !== "open" || !(await mayWrite(locked))) return false;
+        return sendTo(parts, tx, { peer: locked, at });
+      }),
+    );
+    if (isWritten) written.push(id);
+  }
+  return written;
+}
+
+/** The lines of closed months that were not written down yet. Nobody who is not paid gets one: that money waits. */
+async function makeLines({ drizzle }: Database, part: Part): Promise<void> {
+  const { settlement, states } = PARTS[part];
+  await drizzle.execute(sql`
+    INSERT INTO line (period, part, payee, peer, amount, count, patrons, state)
+    SELECT sh.period, ${part}, sh.payee, a.peer, sum(sh.amount)::bigint, count(*)::int, count(DISTINCT sh.patron)::int, 'outbound'
+      FROM period p
+      JOIN settlement s ON s.period = p.id AND s.state = ${settlement}
+      JOIN share sh ON sh.period = p.id AND sh.patron = s.patron
+      JOIN flattr f ON f.period = p.id AND f.id = sh.flattr
+      JOIN period_payee pp ON pp.period = p.id AND pp.split = f.split AND pp.payee = sh.payee AND pp.way = 'peer'
+      JOIN ledger.account a ON a.id = pp.account
+     WHERE p.state IN ${sql.raw(states)}
+       AND EXISTS (SELECT FROM period_payee w WHERE w.period = p.id AND w.way = 'peer')
+       AND NOT EXISTS (SELECT FROM line l WHERE l.period = p.id AND l.part = ${part})
+     GROUP BY sh.period, sh.payee, a.peer HAVING sum(sh.amount) > 0
+    ON CONFLICT DO NOTHING`);
+}
+
+interface Due extends Record<string, unknown> {
+  readonly period: number;
+  readonly part: Part;
+  readonly payee: string;
+  readonly uri: string;
+  readonly amount: string;
+  readonly count: number;
+  readonly patrons: number;
+}
+
+/** Writes Transfers of what is due to one peer and fits into what it lets us owe. */
+async function sendTo(
+  parts: StatementParts,
+  tx: Tx,
+  { peer, at }: { peer: Peer; at: Temporal.Instant },
+): Promise<boolean> {
+  const { currency } = parts.database.settings;
+  await lockStanding(tx);
+  const due = await tx.execute<Due>(sql`
+    SELECT l.period, l.part, l.payee::text, a.uri, l.amount::text, l.count, l.patrons
+      FROM line l JOIN actor a ON a.id = l.payee
+     WHERE l.peer = ${peer.id} AND l.state = 'outbound' AND (l.seq IS NULL OR l.due_at <= ${sqlTime(at)})
+     ORDER BY l.period, l.part DESC, a.uri COLLATE "C" FOR UPDATE OF l`);
+  let room = await roomAt(tx, peer.id, currency);
+  const fitting = due.filter(({ amount }) => {
+    if (room === undefined) return true;
+    if (BigInt(amount) > room) return false;
+    room -= BigInt(amount);
+    return true;
+  });
+  if (fitting.length === 0) return false;
+  await ensureTerms(parts, tx, { peer, at });
+  for (const lines of batches(fitting)) await writeTransfer(parts, tx, { peer, lines, at });
+  return true;
+}
+
+/** How much more the peer lets us owe, as far as it said; what is on its way counts. */
+async function roomAt(tx: Tx, peer: PeerId, currency: string): Promise<bigint | undefined> {
+  const [terms] = await tx
+    .select({ limit: trustLine.theirLimit })
+    .from(trustLine)
+    .where(and(eq(trustLine.peer, peer), eq(trustLine.currency, currency)));
+  if (terms === undefined || terms.limit === null) return undefined;
+  const position = (await positionOf(tx, peer, currency))!;
+  const [sent] = await tx.execute<{ amount: string }>(
+    sql`SELECT COALESCE(sum(amount), 0)::text AS amount FROM line WHERE peer = ${peer} AND state = 'sent'`,
+  );
+  return terms.limit - (position.acceptedOut - position.settledOut) - BigInt(sent!.amount);
+}
+
+/** Lines of one month and part, at most as many as one Transfer takes. */
+function batches(due: readonly Due[]): Due[][] {
+  const made: Due[][] = [];
+  for (const one of due) {
+    const last = made.at(-1);
+    const [first] = last ?? [];
+    if (
+      last !== undefined &&
+      last.length < LINES_MAX &&
+      first!.period === one.period &&
+      first!.part === one.part
+    )
+      last.push(one);
+    else made.push([one]);
+  }
+  return made;
+}
+
+async function writeTransfer(
+  parts: StatementParts,
+  tx: Tx,
+  { peer, lines, at }: { peer: Peer; lines: readonly Due[]; at: Temporal.Instant },
+): Promise<void> {
+  const { origin, currency } = parts.database.settings;
+  const { period: month, part } = lines[0]!;
+  const period: Period = periodFromNumber(month);
+  const total: Micro = toMicro(lines.reduce((sum, { amount }) => sum + BigInt(amount), 0n));
+  const { seq } = await writeStatement(parts, tx, peer, {
+    type: ["Offer", "Transfer"],
+    object: periodAddress(origin, period),
+    body: {
+      kind: part,
+      period,
+      currency,
+      total: String(total),
+      lines: lines.map(({ uri, amount, count, patrons }) => ({
+        beneficiary: uri,
+        amount,
+        ...(patrons >= COUNT_PATRONS_MIN ? { count } : {}),
+      })),
+    },
+    at,
+    isSent: true,
+  });
+  const sent = await tx
+    .update(line)
+    .set({ state: "sent", seq, reason: null, dueAt: null })
+    .where(
+      and(
+        eq(line.period, period),
+        eq(line.part, part),
+        inArray(
+          line.payee,
+          lines.map(({ payee }) => BigInt(payee)),
+        ),
+        eq(line.state, "outbound"),
+      ),
+    )
+    .returning({ payee: line.payee });
+  assert(sent.length === lines.length);
+  await book(tx, currency, {
+    key: `transfer:${periodNumber(period)}:${peer.id}:${part}:${seq}`,
+    kind: "transfer_out",
+    at,
+    period,
+    legs: move(total, { kind: "outbound", peer: peer.id }, { kind: "in_flight", peer: peer.id }),
+  });
+}
+
+/** A confirmed payment or new Terms made room: what was refused for the limit may go again. */
+export async function makeRoom(
+  tx: Tx,
+  { peer, at }: { peer: PeerId; at: Temporal.Instant },
+): Promise<void> {
+  await tx
+    .update(line)
+    .set({ dueAt: at })
+    .where(
+      and(
+        eq(line.peer, peer),
+        eq(line.state, "outbound"),
+        inArray(line.reason, ["overLimit", "overdue"]),
+      ),
+    );
+}

@@ -1,0 +1,172 @@
+/** A Transfer of a peer: what it promises to creators here. Pending until real money covers it. */
+
+import { sql } from "drizzle-orm";
+import { type Micro, toMicro } from "../../rules/amount.ts";
+import type { Leg } from "../../rules/posting.ts";
+import { periodNumber } from "../../rules/period.ts";
+import { readTransfer, type TransferBody, type TransferLine } from "../../rules/statement.ts";
+import type { Tx } from "../../store/database.ts";
+import { sqlTime, type Temporal } from "../../store/time.ts";
+import { book, openLedgerAccounts } from "../ledger/book.ts";
+import { grow, linesOf, type PeerId, type Position, positionOf } from "../peer/peer.ts";
+import { type Hearing, refused, type Verdict } from "../statement/take.ts";
+import { releaseCovered } from "./release.ts";
+import { transferIn, transferLine } from "./schema.ts";
+import { OUR_TERMS } from "./terms.ts";
+
+/** Why one line of several is refused. */
+type LineFault = "unknownBeneficiary" | "duplicateLine" | "refusedByBeneficiary";
+
+interface Judged {
+  readonly line: TransferLine;
+  /** Whose it is here; only for a line that is accepted. */
+  readonly account: bigint;
+  readonly fault: LineFault | undefined;
+}
+
+/** Takes a Transfer in: form, month, lines, then the limit over the lines that are valid (vectors, statements.json). */
+export async function hearTransfer({ tx, peer, statement, at }: Hearing): Promise<Verdict> {
+  const lines = await linesOf(tx, peer.id);
+  const body = readTransfer(statement.body, {
+    currencies: new Set(lines.map(({ currency }) => currency)),
+    at,
+  });
+  if ("fault" in body) return refused(body.fault);
+  if (body.kind === "return") return refused("unsupported");
+  const { currency } = body;
+  const judged = await judge(tx, peer.id, body);
+  const rejected = judged
+    .filter(({ fault }) => fault !== undefined)
+    .map(({ line, fault }) => ({ beneficiary: line.beneficiary, reason: fault! }));
+  const valid = judged.filter(({ fault }) => fault === undefined);
+  if (valid.length === 0)
+    return { isAccepted: false, body: { accepted: "0", rejected, reason: "noValidLine" } };
+
+  const before = (await positionOf(tx, peer.id, currency))!;
+  const { limit } = lines.find((line) => line.currency === currency)!;
+  const accepted = toMicro(valid.reduce((sum, { line }) => sum + line.amount, 0n));
+  const open = before.acceptedIn - before.settledIn;
+  if (open + accepted > limit) {
+    const headroom = open > limit ? 0n : limit - open;
+    return refused("overLimit", { headroom: String(headroom) });
+  }
+  if (await isOverdue(tx, peer.id, { currency, at })) return refused("overdue");
+
+  const position = await grow(tx, { peer: peer.id, currency }, { acceptedIn: accepted });
+  await bookPending(tx, { peer: peer.id, seq: statement.seq, body, valid, accepted, position, at });
+  await releaseCovered(tx, { peer: peer.id, currency, at });
+  return {
+    isAccepted: true,
+    body: { accepted: String(accepted), rejected, position: positionBody(currency, position) },
+  };
+}
+
+/** How a creditor says where a line stands: what it accepted, and what it was paid. */
+export function positionBody(currency: string, { acceptedIn, settledIn }: Position) {
+  return { currency, accepted: String(acceptedIn), settled: String(settledIn) };
+}
+
+/**
+ * Who is named, here: people of this instance, and actors elsewhere that are proved to be theirs. Who is gone is
+ * unknown; who declined refuses.
+ */
+async function judge(
+  tx: Tx,
+  peer: PeerId,
+  { lines, kind, period, currency }: TransferBody,
+): Promise<Judged[]> {
+  const named = JSON.stringify(lines.map(({ beneficiary }) => beneficiary));
+  const known = await tx.execute<{
+    uri: string;
+    account: string;
+    reason: string | null;
+    taken: boolean;
+  }>(sql`
+    SELECT a.uri, COALESCE(own.id, alias.account)::text AS account, s.reason,
+           EXISTS (SELECT FROM transfer_line l
+                    WHERE l.peer = ${peer} AND l.period = ${periodNumber(period)} AND l.beneficiary = a.uri
+                      AND l.currency = ${currency} AND l.is_regular) AS taken
+      FROM jsonb_array_elements_text(${named}::jsonb) AS wanted(uri)
+      JOIN actor a ON a.uri = wanted.uri COLLATE "C"
+      JOIN payee_standing s ON s.payee = a.id
+      LEFT JOIN account own ON own.actor = a.id
+      LEFT JOIN LATERAL (SELECT account FROM alias WHERE alias.payee = a.id ORDER BY since, account LIMIT 1) alias ON true
+     WHERE own.id IS NOT NULL OR alias.account IS NOT NULL`);
+  const byUri = new Map(known.map((row) => [row.uri, row]));
+  return lines.map((line) => {
+    const found = byUri.get(line.beneficiary);
+    const fault: LineFault | undefined =
+      found === undefined || found.reason === "payee_gone"
+        ? "unknownBeneficiary"
+        : found.reason !== null
+          ? "refusedByBeneficiary"
+          : found.taken && kind === "settlement"
+            ? "duplicateLine"
+            : undefined;
+    return { line, account: BigInt(found?.account ?? 0), fault };
+  });
+}
+
+/** A peer that let a promise grow old has to pay before it makes another. */
+async function isOverdue(
+  tx: Tx,
+  peer: PeerId,
+  { currency, at }: { currency: string; at: Temporal.Instant },
+): Promise<boolean> {
+  const oldest = at.subtract({ hours: 24 * OUR_TERMS.settleWithinDays });
+  const [late] = await tx.execute(sql`
+    SELECT FROM transfer_in WHERE peer = ${peer} AND currency = ${currency} AND released_at IS NULL AND at < ${sqlTime(oldest)} LIMIT 1`);
+  return late !== undefined;
+}
+
+interface Pending {
+  readonly peer: PeerId;
+  readonly seq: number;
+  readonly body: TransferBody;
+  readonly valid: readonly Judged[];
+  readonly accepted: Micro;
+  readonly position: Position;
+  readonly at: Temporal.Instant;
+}
+
+async function bookPending(
+  tx: Tx,
+  { peer, seq, body: { kind, period, currency }, valid, accepted, position, at }: Pending,
+): Promise<void> {
+  await tx.insert(transferIn).values({
+    peer,
+    seq,
+    kind,
+    period,
+    currency,
+    accepted,
+    upTo: position.acceptedIn,
+    at,
+  });
+  await tx.insert(transferLine).values(
+    valid.map(({ line, account }) => ({
+      peer,
+      seq,
+      beneficiary: line.beneficiary,
+      account,
+      amount: line.amount,
+      count: line.count ?? null,
+      period,
+      currency,
+      isRegular: kind === "settlement",
+    })),
+  );
+  const sums = new Map<bigint, bigint>();
+  for (const { account, line } of valid) sums.set(account, (sums.get(account) ?? 0n) + line.amount);
+  await openLedgerAccounts(
+    tx,
+    currency,
+    [...sums.keys()].map((owner) => ({ kind: "pending" as const, owner, peer })),
+  );
+  const legs: Leg[] = [...sums].map(([owner, amount]) => ({
+    account: { kind: "pending", owner, peer },
+    amount: toMicro(amount),
+  }));
+  legs.push({ account: { kind: "receivable", peer }, amount: toMicro(-accepted) });
+  await book(tx, currency, { key: `in:${peer}:${seq}`, kind: "transfer_in", at, legs, period });
+}
