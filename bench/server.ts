@@ -7,7 +7,7 @@ import postgres from "postgres";
 import { readConfig } from "../src/config.ts";
 import { openInstance } from "../src/instance.ts";
 import { addressOf, openClients, type Database, urlOf } from "../src/store/database.ts";
-import { openEmbedded } from "../src/store/embedded.ts";
+import { openEmbedded, type ServerSettings } from "../src/store/embedded.ts";
 import { untilInterrupted } from "./interrupted.ts";
 import { SETTINGS } from "./settings.ts";
 
@@ -19,21 +19,25 @@ export interface Server {
   readonly url: string;
   /** For files that live as long as the server. */
   readonly folder: string;
-  /** Makes a database with the tables of an instance. */
-  makeDatabase(name: string): Promise<string>;
+  /** The folder of the instance whose database has that name: its master key is there. */
+  dataFolder(name: string): string;
+  /** Makes a database with the tables of an instance; `env`: settings that differ from those of all benches. */
+  makeDatabase(name: string, env?: Readonly<Record<string, string>>): Promise<string>;
   /** Copies a database nobody is connected to. */
   cloneDatabase(from: string, to: string): Promise<string>;
   dropDatabase(name: string): Promise<void>;
 }
 
-/** Runs `work` with a server, and removes everything that it made. */
+/** Runs `work` with a server, and removes everything that it made. `settings`: of an embedded one. */
 export async function withServer<T>(
   named: string | undefined,
   work: (server: Server) => Promise<T>,
+  settings: ServerSettings = {},
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "fl-bench-"));
   try {
-    const embedded = named === undefined ? await openEmbedded(join(folder, "pg")) : undefined;
+    const embedded =
+      named === undefined ? await openEmbedded(join(folder, "pg"), settings) : undefined;
     const url = named ?? urlOf(embedded!.address);
     const made = new Set<string>();
     try {
@@ -53,7 +57,8 @@ function serverAt(url: string, folder: string, made: Set<string>): Server {
   return {
     url,
     folder,
-    async makeDatabase(name) {
+    dataFolder: (name) => join(folder, name),
+    async makeDatabase(name, env = {}) {
       made.add(name);
       await withClient(url, (sql) => sql`CREATE DATABASE ${sql(name)}`);
       const instance = await openInstance(
@@ -62,6 +67,7 @@ function serverAt(url: string, folder: string, made: Set<string>): Server {
           DATABASE_URL: databaseUrl(url, name),
           ORIGIN: SETTINGS.origin,
           FEE_BASIS_POINTS: String(SETTINGS.feeBasisPoints),
+          ...env,
         }),
       );
       await instance.close();

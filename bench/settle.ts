@@ -1,35 +1,22 @@
 /** Closing a synthetic month, against the least that a database must do for it. */
 
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
 import { build } from "rolldown";
 import type postgres from "postgres";
 import { checkBooks } from "../src/features/transfer/check.ts";
 import { periodNumber } from "../src/rules/period.ts";
+import { type Child, startChild } from "./child.ts";
+import { type Cost, measure, sumOf } from "./cost.ts";
 import { median, printerOf } from "./figures.ts";
 import { fillMonth } from "./month.ts";
 import type { Options } from "./options.ts";
 import { MONTH } from "./settings.ts";
-import {
-  backendsOf,
-  cpuSecondsOf,
-  type Server,
-  withClient,
-  withDatabase,
-  withServer,
-} from "./server.ts";
+import { backendsOf, type Server, withClient, withDatabase, withServer } from "./server.ts";
 import type { Done, Order } from "./worker.ts";
 
 const DRAWS = 30;
 const WORKERS = 2;
 const MEBIBYTE = 2 ** 20;
-
-/** Wall time and CPU of the backends. */
-interface Cost {
-  readonly wallMs: number;
-  readonly cpuMs: number;
-}
 
 interface Round {
   readonly flattrs: number;
@@ -182,7 +169,7 @@ async function measureRound(url: string, program: string): Promise<Round> {
     try {
       const [first] = workers;
       const own = await backendsOf(sql);
-      const phase = (which: readonly Worker[], order: Order) =>
+      const phase = (which: readonly Child<Order, Done>[], order: Order) =>
         measure(
           async () => own.concat(await backendsOf(sql)),
           () => Promise.all(which.map((worker) => worker.tell(order))),
@@ -204,7 +191,7 @@ async function measureRound(url: string, program: string): Promise<Round> {
         ),
       };
     } finally {
-      for (const worker of workers) await worker.end();
+      for (const worker of workers) await worker.end("end");
     }
   });
 }
@@ -239,63 +226,8 @@ async function measureFloor(sql: postgres.Sql): Promise<Cost> {
   return sumOf([read.cost, write.cost]);
 }
 
-async function measure<T>(
-  backends: () => Promise<readonly number[]>,
-  work: () => Promise<T>,
-): Promise<{ cost: Cost; done: T }> {
-  const pids = [...new Set(await backends())];
-  const [cpuSeconds, start] = [await cpuSecondsOf(pids), performance.now()];
-  const done = await work();
-  const wallMs = performance.now() - start;
-  const after = [...new Set(await backends())];
-  return { cost: { wallMs, cpuMs: ((await cpuSecondsOf(after)) - cpuSeconds) * 1000 }, done };
-}
-
-function sumOf(costs: readonly Cost[]): Cost {
-  return {
-    wallMs: costs.reduce((sum, { wallMs }) => sum + wallMs, 0),
-    cpuMs: costs.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
-  };
-}
-
-interface Worker {
-  tell(order: Order): Promise<Done>;
-  end(): Promise<void>;
-}
-
-async function startWorkers(program: string, url: string): Promise<Worker[]> {
-  return Promise.all(Array.from({ length: WORKERS }, () => startWorker(program, url)));
-}
-
-async function startWorker(program: string, url: string): Promise<Worker> {
-  const child = fork(program, [url]);
-  await answerOf(child);
-  return {
-    async tell(order) {
-      child.send(order);
-      return answerOf(child);
-    },
-    async end() {
-      if (child.exitCode !== null) return;
-      const ended = once(child, "exit");
-      child.send("end" satisfies Order);
-      await ended;
-    },
-  };
-}
-
-/** The next message; fails when the worker ends instead. */
-async function answerOf(child: ChildProcess): Promise<Done> {
-  const listening = new AbortController();
-  try {
-    const [message] = await Promise.race([
-      once(child, "message", { signal: listening.signal }),
-      once(child, "exit", { signal: listening.signal }).then(([code]) => {
-        throw new Error(`a worker ended with status ${code}`);
-      }),
-    ]);
-    return message as Done;
-  } finally {
-    listening.abort();
-  }
+async function startWorkers(program: string, url: string): Promise<Child<Order, Done>[]> {
+  return Promise.all(
+    Array.from({ length: WORKERS }, () => startChild<Order, Done>(program, [url])),
+  );
 }

@@ -1,30 +1,21 @@
 /** Starting the server, and what it takes when nothing happens. */
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { median, printerOf } from "./figures.ts";
 import { untilInterrupted } from "./interrupted.ts";
 import type { Options } from "./options.ts";
+import { CHECKOUT, endProcess, freePort, startServer } from "./running.ts";
 import { databaseUrl, withClient } from "./server.ts";
 
-const CHECKOUT = join(import.meta.dirname, "..");
 const MEBIBYTE = 2 ** 20;
 
 /** How long nothing happens before memory is looked at. */
 const IDLE_MS = 10_000;
-
-/** How often it is asked whether the server is ready, and when that is given up. */
-const LOOK_MS = 5;
-const READY_MS_MAX = 60_000;
-
-/** How long a server may take to end before it is killed. */
-const END_MS_MAX = 20_000;
 
 interface Round {
   readonly firstMs: number;
@@ -85,7 +76,7 @@ async function measureRound(
     };
     return await untilInterrupted(measureStarts(env, running));
   } finally {
-    for (const child of running) await endServer(child);
+    for (const child of running) await endProcess(child);
     if (served !== undefined)
       await withClient(served, (sql) => sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`);
     await rm(folder, { recursive: true, force: true });
@@ -94,60 +85,13 @@ async function measureRound(
 
 async function measureStarts(env: NodeJS.ProcessEnv, running: Set<ChildProcess>): Promise<Round> {
   const first = await startServer(env, running);
-  await endServer(first.child);
+  await endProcess(first.child);
   const later = await startServer(env, running);
   await sleep(IDLE_MS);
   return { firstMs: first.wallMs, laterMs: later.wallMs, rssBytes: await rssBytesOf(later.child) };
 }
 
-async function startServer(
-  env: NodeJS.ProcessEnv,
-  running: Set<ChildProcess>,
-): Promise<{ child: ChildProcess; wallMs: number }> {
-  const start = performance.now();
-  const child = spawn(process.execPath, [join(CHECKOUT, "bin/fediflattr.js"), "serve"], {
-    cwd: CHECKOUT,
-    env,
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  running.add(child);
-  while (!(await isReady(`http://127.0.0.1:${env["PORT"]}/readyz`))) {
-    if (child.exitCode !== null) throw new Error(`the server ended with status ${child.exitCode}`);
-    if (performance.now() - start > READY_MS_MAX) throw new Error("the server does not get ready");
-    await sleep(LOOK_MS);
-  }
-  return { child, wallMs: performance.now() - start };
-}
-
-async function isReady(url: string): Promise<boolean> {
-  return fetch(url).then(
-    async (response) => {
-      await response.body?.cancel();
-      return response.status === 200;
-    },
-    () => false,
-  );
-}
-
-async function endServer(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, "exit");
-  child.kill("SIGTERM");
-  const killing = setTimeout(() => child.kill("SIGKILL"), END_MS_MAX);
-  await ended;
-  clearTimeout(killing);
-}
-
 async function rssBytesOf({ pid }: ChildProcess): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

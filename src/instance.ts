@@ -10,6 +10,9 @@ import { pageRoutes } from "./edges/web/routes.ts";
 import { makeReceipts, receiptsDue } from "./features/settlement/receipt.ts";
 import { tick } from "./features/settlement/tick.ts";
 import { publishFee, turnMonths } from "./features/settlement/turn.ts";
+import type { Resolver } from "./features/thing/find.ts";
+import type { StatementParts } from "./features/statement/write.ts";
+import { type Federated, openFederation } from "./federation.ts";
 import { addressOf, type Database, openClients, urlOf } from "./store/database.ts";
 import { type Embedded, openEmbedded } from "./store/embedded.ts";
 import { handle, startJobs } from "./store/jobs.ts";
@@ -25,6 +28,12 @@ export interface Instance {
   readonly clock: Clock;
   readonly database: Database;
   readonly signer: Signer;
+  /** Writes statements to other instances. */
+  readonly statements: StatementParts;
+  /** False while a peer knows statements of ours that this database has forgotten. */
+  readonly isFresh: (peer: bigint) => Promise<boolean>;
+  /** Finds things and people of other servers. */
+  readonly resolver: Resolver;
   /** Where the database is, for programs that take a URL. */
   readonly databaseUrl: string;
   /** Starts answering HTTP. */
@@ -66,11 +75,13 @@ export async function openInstance(config: Config): Promise<Instance> {
     };
     try {
       const signer = await openSigner(database.drizzle, vault);
+      const federation = await openFederation({ config, database, vault, clock });
       return runInstance({
         config,
         clock,
         database,
         signer,
+        federation,
         url,
         embedded,
         endClients: clients.end,
@@ -90,6 +101,7 @@ interface Opened {
   readonly clock: Clock;
   readonly database: Database;
   readonly signer: Signer;
+  readonly federation: Federated;
   readonly url: string;
   readonly embedded: Embedded | undefined;
   readonly endClients: () => Promise<void>;
@@ -100,6 +112,7 @@ function runInstance({
   clock,
   database,
   signer,
+  federation,
   url,
   embedded,
   endClients,
@@ -117,6 +130,9 @@ function runInstance({
     clock,
     database,
     signer,
+    statements: federation.statements,
+    isFresh: federation.isFresh,
+    resolver: federation.resolver,
     databaseUrl: url,
     async serve() {
       keepEmbedded();
@@ -128,7 +144,7 @@ function runInstance({
         isDraining: () => state.draining,
         publicKeys: () => publicKeys(database.drizzle),
       });
-      const listening = await serveHttp(routes.fetch, config);
+      const listening = await serveHttp(federation.routes(routes.fetch), config);
       closing.unshift(() => listening.close());
       return listening;
     },
@@ -147,16 +163,26 @@ function runInstance({
               at: clock.now(),
             }),
           ),
+          ...federation.jobs,
         ],
-        [{ name: "tick", crontab: "* * * * *", run: () => tick(database, clock.now()) }],
+        [
+          { name: "tick", crontab: "* * * * *", run: () => tick(database, clock.now()) },
+          ...federation.schedules,
+        ],
       );
+      federation.start();
       closing.unshift(() => jobs.stop());
     },
     async close() {
       state.draining = true;
       // Each step is tried, whatever became of the others: the database must be let go.
       const failures: unknown[] = [];
-      for (const step of [...closing, endClients, async () => embedded?.release()]) {
+      for (const step of [
+        ...closing,
+        () => federation.close(),
+        endClients,
+        async () => embedded?.release(),
+      ]) {
         await step().catch((error: unknown) => failures.push(error));
       }
       if (failures.length > 0)

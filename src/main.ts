@@ -9,6 +9,7 @@ import { flattrCommands } from "./edges/command/flattrs.ts";
 import { moneyCommands } from "./edges/command/money.ts";
 import { monthCommands } from "./edges/command/months.ts";
 import { payeeCommands } from "./edges/command/payees.ts";
+import { peerCommands } from "./edges/command/peers.ts";
 import { sentenceOf } from "./edges/command/sentences.ts";
 import { type Answer, type Run, wholeNumber } from "./edges/command/terminal.ts";
 import { openInstance } from "./instance.ts";
@@ -62,6 +63,7 @@ export async function main(args: readonly string[]): Promise<void> {
   moneyCommands(program, run);
   flattrCommands(program, run);
   payeeCommands(program, run);
+  peerCommands(program, run);
   monthCommands(program, run);
   everyCommand(program, (command) =>
     command

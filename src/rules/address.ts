@@ -29,6 +29,19 @@ export function sameOrigin(one: string, other: string): boolean {
   return first !== undefined && second !== undefined && first.origin === second.origin;
 }
 
+/**
+ * A web address that is written as it is compared: its host in lower case and punycode, without a dot at its end, and
+ * no default port. Ids are compared as texts, so another spelling would be another id of the same thing.
+ */
+export function webAddress(text: string): URL | undefined {
+  const url = parseAddress(text);
+  const isPlain =
+    url !== undefined &&
+    (text === url.origin || text.startsWith(`${url.origin}/`)) &&
+    !url.hostname.endsWith(".");
+  return isPlain ? url : undefined;
+}
+
 /** What a URL parser would quietly drop or encode makes two texts of one address: such texts are no addresses. */
 const UNSEEN = /[\u0000-\u0020\u007f-\u00a0\u2028\u2029\ufeff]/;
 

@@ -50,6 +50,11 @@ export async function addJob<Payload>(
   );
 }
 
+/** Takes a job back that has not started, if this transaction is committed. */
+export async function dropJob(tx: Tx | Drizzle, key: string): Promise<void> {
+  await tx.execute(sql`SELECT FROM graphile_worker.remove_job(${key})`);
+}
+
 /** At most this many jobs at once in one process. */
 const CONCURRENCY = 2;
 

@@ -19,6 +19,7 @@ export type Reason =
   | "payee_blocked"
   | "payee_declined"
   | "payee_unknown"
+  | "peer_behind"
   | "peer_forked"
   | "peer_limit_reached"
   | "peer_unknown"
@@ -30,6 +31,7 @@ export type Reason =
   | "reference_invalid"
   | "reference_taken"
   | "subscription_invalid"
+  | "unreachable"
   | "url_invalid";
 
 /** What a sentence may want to name: the minimum, the name that is taken, … */

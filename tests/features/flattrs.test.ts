@@ -172,10 +172,20 @@ describe("a click", () => {
     expect(await database.sql`SELECT 1 FROM delivery`).toHaveLength(0);
     const second = await click(database, alice, thing, "2026-11-12");
     expect(second.flattr).not.toBe(first.flattr);
-    await database.sql`UPDATE delivery SET attempts = 1`;
+    // Arrived.
+    await database.sql`DELETE FROM delivery`;
     await takeBackFlattr(database, { ...which, at: at("2026-11-13") });
     expect(await database.sql`SELECT activity, flattr FROM delivery`).toEqual([
       { activity: "Undo", flattr: second.flattr },
+    ]);
+    await database.sql`DELETE FROM delivery`;
+    const third = await click(database, alice, thing, "2026-11-13");
+    // Tried, and perhaps arrived.
+    await database.sql`UPDATE delivery SET attempts = 1`;
+    await takeBackFlattr(database, { ...which, at: at("2026-11-14") });
+    expect(await database.sql`SELECT activity, flattr FROM delivery ORDER BY id`).toEqual([
+      { activity: "Like", flattr: third.flattr },
+      { activity: "Undo", flattr: third.flattr },
     ]);
     expect(await refusal(takeBackFlattr(database, { ...which, at: at("2026-11-14") }))).toBe(
       "not_found",

@@ -30,8 +30,15 @@ afterEach(async () => {
   for (const database of open) expect(await checkBooks(database)).toEqual([]);
 });
 
-/** A fresh instance's database. It goes away with the test; its books are checked before that. */
-export async function testDatabase(settings: Partial<Settings> = {}): Promise<TestDatabase> {
+/**
+ * A fresh instance's database. It goes away with the test; its books are checked before that.
+ *
+ * @param whenOver takes what ends it, for one that several tests share
+ */
+export async function testDatabase(
+  settings: Partial<Settings> = {},
+  whenOver: (end: () => Promise<void>) => void = onTestFinished,
+): Promise<TestDatabase> {
   const serverUrl = inject("serverUrl");
   const name = `fl_${process.pid}_${(made += 1)}`;
   await withServer(serverUrl, (sql) =>
@@ -53,7 +60,7 @@ export async function testDatabase(settings: Partial<Settings> = {}): Promise<Te
     },
   };
   open.add(database);
-  onTestFinished(async () => {
+  whenOver(async () => {
     open.delete(database);
     await clients.end();
     await withServer(serverUrl, (sql) => sql.unsafe(`DROP DATABASE ${name} WITH (FORCE)`));

@@ -2,11 +2,11 @@
 
 import { text as readAll } from "node:stream/consumers";
 import type { Command } from "commander";
+import { uriOf } from "../../features/account/actor.ts";
 import { createAccount } from "../../features/account/create.ts";
 import { accountNamed, setPreferences } from "../../features/account/find.ts";
 import { followActor } from "../../features/follow/follow.ts";
 import { writePost } from "../../features/post/write.ts";
-import { findPayee } from "../../features/thing/find.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Run } from "./terminal.ts";
 
@@ -115,14 +115,16 @@ export function accountCommands(program: Command, run: Run): void {
     .argument("<who>", "a handle or an address")
     .description("follow somebody as if NAME had done it")
     .action((name: string, who: string) =>
-      run(async ({ database, clock }) => {
+      run(async ({ database, clock, resolver }) => {
         const follower = await accountNamed(database.drizzle, name);
-        const uri = await findPayee(database, who);
-        if (uri === undefined) throw new Refusal("payee_unknown", { payee: who });
-        await followActor(database, { follower, uri, at: clock.now() });
+        const uri = await uriOf(database.drizzle, await resolver.actor(who));
+        const state = await followActor(database, { follower, uri, at: clock.now() });
         return {
-          json: { account: follower.name, follows: uri },
-          text: `${follower.name} follows ${uri}`,
+          json: { account: follower.name, follows: uri, state },
+          text:
+            state === "accepted"
+              ? `${follower.name} follows ${uri}`
+              : `${follower.name} asks to follow ${uri}`,
         };
       }),
     );

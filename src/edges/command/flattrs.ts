@@ -7,7 +7,6 @@ import { giveFlattr } from "../../features/flattr/give.ts";
 import { pauseSubscription, subscribe, unsubscribe } from "../../features/flattr/subscribe.ts";
 import { takeBackFlattr } from "../../features/flattr/take-back.ts";
 import { thingOfDocument } from "../../features/thing/document.ts";
-import { findThing } from "../../features/thing/find.ts";
 import { type NewThing, rememberThing } from "../../features/thing/thing.ts";
 import { canonicalAddress } from "../../rules/address.ts";
 import type { Payee } from "../../rules/split.ts";
@@ -17,10 +16,10 @@ import { type House, type Run, wholeNumber } from "./terminal.ts";
 
 /** Adds these commands to the program. */
 export function flattrCommands(program: Command, run: Run): void {
-  const which = async ({ database, clock }: House, name: string, text: string) => {
-    const at = clock.now();
+  const which = async ({ database, clock, resolver }: House, name: string, text: string) => {
     const { id, name: account } = await accountNamed(database.drizzle, name);
-    return { account, patron: id, thing: await findThing(database, text, at), at };
+    const thing = await resolver.thing(text);
+    return { account, patron: id, thing, at: clock.now() };
   };
 
   program

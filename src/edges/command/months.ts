@@ -25,12 +25,12 @@ export function monthCommands(program: Command, run: Run): void {
     .action(({ period: text, dryRun }: { period?: string; dryRun?: true }) =>
       run(async ({ database, clock }) => {
         const wish = { period: periodArgument(text), at: clock.now() };
-        const { spent, fee, own, waiting, ...summary } = await (dryRun ? settleDryRun : settle)(
-          database,
-          wish,
-        );
+        const { spent, fee, own, peers, waiting, ...summary } = await (
+          dryRun ? settleDryRun : settle
+        )(database, wish);
         const parts = [
           `${money(own, database)} to creators here`,
+          ...(peers === 0n ? [] : [`${money(peers, database)} to creators of other instances`]),
           `${money(waiting, database)} waiting for creators elsewhere`,
           `${money(fee, database)} fee`,
         ];
@@ -45,6 +45,7 @@ export function monthCommands(program: Command, run: Run): void {
             spentMicro: String(spent),
             feeMicro: String(fee),
             ownMicro: String(own),
+            peersMicro: String(peers),
             waitingMicro: String(waiting),
             dryRun: dryRun === true,
           },
@@ -122,9 +123,15 @@ async function statementAnswer(
         amountMicro: String(amount),
       })),
       receivedMicro: String(report.received.reduce((total, { amount }) => total + amount, 0n)),
+      promised: report.promised.map(({ host, amount, released }) => ({
+        host,
+        amountMicro: String(amount),
+        releasedMicro: String(released),
+      })),
       balance: {
         budgetMicro: String(report.balance.budget),
         earningsMicro: String(report.balance.earnings),
+        pendingMicro: String(report.balance.pending),
       },
     },
     text: statementText(account.name, report, database),
@@ -140,6 +147,11 @@ function statementText(name: string, report: MonthReport, database: Database): s
   const received = report.received.map(
     ({ thing, flattrs, amount: part }) => `  ${amount(part)}  ${thing} (${flattrs} flattrs)`,
   );
+  const promised = report.promised.map(({ host, amount: all, released }) =>
+    released === all
+      ? `  ${amount(all)}  from ${host}, paid`
+      : `  ${amount(all)}  from ${host}, of which ${amount(all - released)} is pending: owed by ${host}`,
+  );
   return [
     `${name}, ${report.period} (${report.settlement ?? report.state})`,
     `Budget ${amount(report.budget)}, there ${amount(report.available)}, ${report.flattrs} flattrs count` +
@@ -147,8 +159,10 @@ function statementText(name: string, report: MonthReport, database: Database): s
         ? `, spent ${amount(report.spent)} of which ${amount(report.fee)} fee`
         : `, a click is worth ${amount(report.valueOfClick)} now`),
     ...(given.length === 0 ? ["Gave nothing"] : ["Gave", ...given]),
-    ...(received.length === 0 ? ["Received nothing"] : ["Received", ...received]),
-    `Now there: ${amount(report.balance.budget)} to give, ${amount(report.balance.earnings)} earned`,
+    ...(received.length + promised.length === 0 ? ["Received nothing"] : ["Received", ...received]),
+    ...promised,
+    `Now there: ${amount(report.balance.budget)} to give, ${amount(report.balance.earnings)} earned` +
+      (report.balance.pending === 0n ? "" : `, ${amount(report.balance.pending)} pending`),
   ].join("\n");
 }
 

@@ -23,7 +23,7 @@ const SENTENCES: Readonly<Record<Reason, Sentence>> = {
   document_invalid: ({ rule }) => `This document cannot be used: ${rule}.`,
   flattr_owner: () => "Nobody pays himself: this is the account's own.",
   follow_elsewhere: ({ uri }) =>
-    `${uri} is not of this instance, and following people elsewhere is not built yet.`,
+    `${uri} cannot be followed: its server says no address where that could be asked.`,
   follow_invalid: () => "Nobody follows himself.",
   no_payee: () =>
     "Nobody is known who could be paid for this. Its author becomes known when its document is learnt (thing learn) or named (thing add).",
@@ -31,6 +31,8 @@ const SENTENCES: Readonly<Record<Reason, Sentence>> = {
   payee_blocked: () => "The operator of this instance does not pay whoever made this.",
   payee_declined: () => "Whoever made this does not want money. A favourite is always welcome.",
   payee_unknown: ({ payee }) => `Nobody is known as ${payee}: name an address or a known handle.`,
+  peer_behind: ({ host }) =>
+    `${host} knows statements that this database has forgotten; they are being fetched. Try again, or see peer show.`,
   peer_forked: ({ host }) =>
     `${host} told two stories: its line stays frozen until both operators agree. peer show tells both.`,
   peer_limit_reached: () => "So many new lines in one day are not opened. Try again tomorrow.",
@@ -46,6 +48,7 @@ const SENTENCES: Readonly<Record<Reason, Sentence>> = {
   reference_taken: ({ reference }) => `The reference ${reference} stands for another payment.`,
   subscription_invalid: () =>
     "A subscription runs for 1 to 120 months, or without --months until it is ended.",
+  unreachable: ({ host }) => `${host} does not answer. Try again in a while.`,
   url_invalid: ({ url }) => `${url} is neither an address nor a handle.`,
 };
 

@@ -1,6 +1,8 @@
 /** What all commands share: where they print, and what they work on. */
 
 import { InvalidArgumentError } from "commander";
+import type { StatementParts } from "../../features/statement/write.ts";
+import type { Resolver } from "../../features/thing/find.ts";
 import { formatAmount, parseAmount, type Micro } from "../../rules/amount.ts";
 import { parsePeriod, type Period } from "../../rules/period.ts";
 import type { Database } from "../../store/database.ts";
@@ -13,6 +15,12 @@ export interface House {
   readonly database: Database;
   readonly signer: Signer;
   readonly clock: Clock;
+  /** Writes statements to other instances. */
+  readonly statements: StatementParts;
+  /** False while a peer knows statements of ours that this database has forgotten. */
+  readonly isFresh: (peer: bigint) => Promise<boolean>;
+  /** Finds things and people of other servers. */
+  readonly resolver: Resolver;
 }
 
 /** What a command has to say: one object per line with `--json`, else text. */

@@ -1,10 +1,227 @@
 /** The ledger endpoint: statements come in, logs are pulled. Nothing here goes through Fedify or JSON-LD. */
 
-import type { Taken } from "../../features/statement/take.ts";
+import { getLogger } from "@logtape/logtape";
+import { eq } from "drizzle-orm";
+import { Hono } from "hono";
+import {
+  type FoundInstance,
+  openPeer,
+  type Peer,
+  peerOfActor,
+  type PeerId,
+} from "../../features/peer/peer.ts";
+import { peer as peers, peerKey } from "../../features/peer/schema.ts";
+import { publicKeyOf } from "../../features/statement/proof.ts";
+import { headFor, logAfter } from "../../features/statement/log.ts";
+import { type Kinds, type Taken, takeStatement } from "../../features/statement/take.ts";
+import { instanceActor, type StatementParts } from "../../features/statement/write.ts";
+import { type JsonLimits, JsonFault, parseJson } from "../../rules/json.ts";
+import { NAMESPACE, STATEMENT_BYTES_MAX } from "../../rules/statement.ts";
+import { Refusal } from "../../store/refusal.ts";
+import type { Clock } from "../../store/time.ts";
+import { type BodyFault, readBody } from "./limits.ts";
+import { isPulledBy, readPull } from "./pull-signature.ts";
+
+/** What the endpoint needs. */
+export interface LedgerParts {
+  readonly statements: StatementParts;
+  readonly kinds: Kinds;
+  readonly clock: Clock;
+  /** Asks an origin for its instance actor, its ledger and its keys: the one fetch that a request may make. */
+  readonly discover: (origin: string) => Promise<FoundInstance | undefined>;
+  /** False while our own log to a peer is behind what it knows. */
+  readonly isFresh: (peer: PeerId) => Promise<boolean>;
+  /** Something was taken in: there may be an answer to send, or a gap to fill. */
+  readonly onTaken: (taken: Taken) => void;
+}
+
+/** 500 lines, each with what a line may have; and little depth. */
+const LIMITS: JsonLimits = {
+  depthMax: 16,
+  valuesMax: 40_000,
+  itemsMax: 2_000,
+  textMax: 64 * 1024,
+};
+
+const ACTIVITY = "application/activity+json";
+
+const logger = getLogger(["fediflattr", "statements"]);
+
+/** Takes one statement, as it came. Also the way in through the instance actor's inbox. */
+export async function takePosted(
+  { statements, kinds, clock, discover, isFresh, onTaken }: LedgerParts,
+  bytes: Uint8Array,
+  { isByInbox = false } = {},
+): Promise<ReturnType<typeof statusOf>> {
+  if (bytes.length > STATEMENT_BYTES_MAX) return TOO_LARGE;
+  let document: unknown;
+  try {
+    document = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes), LIMITS);
+  } catch (error) {
+    if (error instanceof JsonFault || error instanceof TypeError)
+      return statusOf({ outcome: "malformed" });
+    throw error;
+  }
+  const actor = (document as { actor?: unknown } | null)?.actor;
+  const known =
+    typeof actor === "string" ? await peerOfActor(statements.database.drizzle, actor) : undefined;
+  if (known !== undefined && !(await isFresh(known.id))) return BEHIND;
+  let taken = await takeStatement(statements, kinds, document, clock.now());
+  if (taken.outcome === "unknownPeer" && taken.introduces !== undefined) {
+    const refusal = await introduce({ statements, discover, clock }, taken.introduces);
+    if (refusal !== undefined) return refusal;
+    taken = await takeStatement(statements, kinds, document, clock.now());
+  }
+  const answer = statusOf(taken);
+  if (!isByInbox || answer.status !== 200) {
+    onTaken(taken);
+    return answer;
+  }
+  // An inbox gives no answers: the Receipt is posted.
+  await postReceipt(statements, answer.body);
+  onTaken(taken);
+  return { status: 202, body: "" };
+}
+
+async function postReceipt({ database }: StatementParts, receipt: string): Promise<void> {
+  const { id } = JSON.parse(receipt) as { id: string };
+  await database.sql`UPDATE statement SET due_at = 'epoch' WHERE id = ${id} AND direction = 'out'`;
+}
+
+/** First contact: who offers Terms is looked up at its own origin, and its keys are pinned. */
+async function introduce(
+  {
+    statements: { database },
+    discover,
+    clock,
+  }: Pick<LedgerParts, "statements" | "discover" | "clock">,
+  actor: string,
+): Promise<ReturnType<typeof statusOf> | undefined> {
+  if (!URL.canParse(actor)) return statusOf({ outcome: "unknownPeer", introduces: undefined });
+  const found = await discover(new URL(actor).origin).catch((error: unknown) => {
+    logger.info("{actor} offers Terms and cannot be looked up: {error}", { actor, error });
+    return undefined;
+  });
+  if (found === undefined || found.actor !== actor || found.keys.length === 0)
+    return statusOf({ outcome: "unknownPeer", introduces: undefined });
+  try {
+    await database.drizzle.transaction((tx) => openPeer(database, tx, found, clock.now()));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return statusOf({ outcome: "unknownPeer", introduces: undefined });
+  }
+}
+
+/** `/ledger`: what this instance says about itself, statements in, and the logs for those whom they concern. */
+export function ledgerRoutes(parts: LedgerParts): Hono {
+  const { statements, clock } = parts;
+  const { database } = statements;
+  const { origin, currency, unclaimedMonths } = database.settings;
+
+  /** The peer that signed this GET; a Response when nobody did. */
+  const pullerOf = async (
+    request: Request,
+    host: string,
+    path: string,
+  ): Promise<Peer | undefined> => {
+    const claim = readPull(request.headers, clock.real());
+    if (claim === undefined) return undefined;
+    const [row] = await database.drizzle
+      .select()
+      .from(peerKey)
+      .innerJoin(peers, eq(peers.id, peerKey.peer))
+      .where(eq(peerKey.id, claim.keyId));
+    if (row === undefined || row.peer.host !== host || row.peer_key.retireAtSeq !== null)
+      return undefined;
+    const key = publicKeyOf(row.peer_key.publicKeyMultibase);
+    return key !== undefined && isPulledBy(key, `${origin}${path}`, claim) ? row.peer : undefined;
+  };
+
+  const log =
+    (direction: "in" | "out") =>
+    async (request: Request, host: string, after: string, path: string) => {
+      const peer = await pullerOf(request, host, path);
+      if (peer === undefined || !/^(0|[1-9]\d{0,14})$/.test(after)) return undefined;
+      const page = await logAfter(statements, { peer: peer.id, direction, after: Number(after) });
+      // The documents are given as they were signed, byte for byte.
+      return `{"statements":[${page.statements.join(",")}],"more":${page.more}}`;
+    };
+  const [sent, received] = [log("out"), log("in")];
+
+  return new Hono()
+    .get("/ledger", (c) =>
+      c.json(
+        {
+          actor: instanceActor(origin),
+          spec: NAMESPACE.replace("#", ""),
+          currencies: [currency],
+          claims: false,
+          unclaimedMonths,
+        },
+        200,
+        { "cache-control": "public, max-age=3600", "access-control-allow-origin": "*" },
+      ),
+    )
+    .post("/ledger", async (c) => {
+      const read = await readBody(c.req.raw);
+      const { status, body } =
+        "bytes" in read ? await takePosted(parts, read.bytes) : bodyRefused(read.fault);
+      return status === 204
+        ? c.body(null, 204)
+        : c.body(body, status, {
+            "content-type": status === 200 ? ACTIVITY : "application/json",
+            "cache-control": "no-store",
+          });
+    })
+    .get("/ledger/:host/after/:seq", async (c) =>
+      answer(await sent(c.req.raw, c.req.param("host"), c.req.param("seq"), c.req.path)),
+    )
+    .get("/ledger/:host/received/:seq", async (c) =>
+      answer(await received(c.req.raw, c.req.param("host"), c.req.param("seq"), c.req.path)),
+    )
+    .get("/ledger/:host/head", async (c) => {
+      const peer = await pullerOf(c.req.raw, c.req.param("host"), c.req.path);
+      return answer(peer === undefined ? undefined : await headFor(statements, peer, clock.now()));
+    });
+}
+
+function answer(text: string | undefined): Response {
+  const headers = { "content-type": "application/json", "cache-control": "no-store" };
+  return text === undefined
+    ? Response.json(
+        {
+          error: "notYours",
+          error_description: "A log is read by the two that keep it, with a signature.",
+        },
+        { status: 403, headers },
+      )
+    : new Response(text, { headers });
+}
+
+function bodyRefused(fault: BodyFault): ReturnType<typeof statusOf> {
+  return fault === "body_too_large" ? TOO_LARGE : statusOf({ outcome: "malformed" });
+}
+
+const TOO_LARGE = {
+  status: 413,
+  body: JSON.stringify({
+    error: "tooLarge",
+    error_description: "A statement has at most 256 KiB.",
+  }),
+} as const;
+
+const BEHIND = {
+  status: 503,
+  body: JSON.stringify({
+    error: "behind",
+    error_description: "This instance is getting its own log back. Please try again.",
+  }),
+} as const;
 
 /** The answer to a statement: its status, and the Receipt or a code with a sentence. */
 export function statusOf(taken: Taken): {
-  readonly status: 200 | 202 | 204 | 400 | 401 | 403 | 409;
+  readonly status: 200 | 202 | 204 | 400 | 401 | 403 | 409 | 413 | 503;
   readonly body: string;
 } {
   switch (taken.outcome) {

@@ -8,6 +8,8 @@ import { secureHeaders } from "hono/secure-headers";
 import type { JWK } from "jose";
 import type { Database } from "../../store/database.ts";
 import { fill, LANGUAGES, preferredLanguage } from "./words.ts";
+import { page } from "./page.ts";
+import { peoplePages } from "./people.ts";
 import { STYLE } from "./style.ts";
 
 /** What the pages need. */
@@ -47,6 +49,7 @@ export const pageRoutes = ({ database, migrations, isDraining, publicKeys }: Web
       c.header("content-language", language);
       return c.html(frontPage(database, language));
     })
+    .route("/", peoplePages(database))
     .get("/style.css", (c) =>
       c.body(STYLE, 200, {
         "content-type": "text/css; charset=utf-8",
@@ -91,32 +94,22 @@ function frontPage({ settings }: Database, language: keyof typeof LANGUAGES) {
   const percent = (settings.feeBasisPoints / 100).toLocaleString(language, {
     maximumFractionDigits: 2,
   });
-  return html`<!doctype html>
-    <html lang="${language}">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <title>${words.title} - ${new URL(settings.origin).host}</title>
-        <link rel="stylesheet" href="/style.css" />
-      </head>
-      <body>
-        <main>
-          <h1>${words.title}</h1>
-          <p class="host">${new URL(settings.origin).host}</p>
-          <p class="lead">${words.lead}</p>
-          <h2>${words.exampleTitle}</h2>
-          <p>${words.example}</p>
-          <h2>${words.creatorsTitle}</h2>
-          <p>${fill(words.creators, { months: String(settings.unclaimedMonths) })}</p>
-          <h2>${words.feeTitle}</h2>
-          <p>${settings.feeBasisPoints === 0 ? words.feeNone : fill(words.fee, { percent })}</p>
-          <h2>${words.custodyTitle}</h2>
-          <p>${words.custody}</p>
-        </main>
-        <footer><p>${words.source}</p></footer>
-      </body>
-    </html>`;
+  return page({
+    language,
+    host: new URL(settings.origin).host,
+    title: words.title,
+    body: html`<h1>${words.title}</h1>
+      <p class="host">${new URL(settings.origin).host}</p>
+      <p class="lead">${words.lead}</p>
+      <h2>${words.exampleTitle}</h2>
+      <p>${words.example}</p>
+      <h2>${words.creatorsTitle}</h2>
+      <p>${fill(words.creators, { months: String(settings.unclaimedMonths) })}</p>
+      <h2>${words.feeTitle}</h2>
+      <p>${settings.feeBasisPoints === 0 ? words.feeNone : fill(words.fee, { percent })}</p>
+      <h2>${words.custodyTitle}</h2>
+      <p>${words.custody}</p>`,
+  });
 }
 
 /** Why the database cannot be used now, or undefined when it can. */

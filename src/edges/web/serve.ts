@@ -19,6 +19,13 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+/** Answers a request; `remoteAddress` is who really asks, as far as that can be known. */
+export type Fetch = (request: Request, remoteAddress: string) => Response | Promise<Response>;
+
+/** Headers and whole requests of slow clients: they hold a socket each. */
+const HEADERS_MS_MAX = 15_000;
+const REQUEST_MS_MAX = 60_000;
+
 /** How long running requests may take when the instance stops. */
 const DRAIN_MS_MAX = 20_000;
 
@@ -27,10 +34,7 @@ const DRAIN_MS_MAX = 20_000;
  *
  * @throws Error with a sentence when the port is taken or none of the addresses exists here
  */
-export async function serveHttp(
-  fetch: (request: Request) => Response | Promise<Response>,
-  { hosts, port }: Where,
-): Promise<Listening> {
+export async function serveHttp(fetch: Fetch, { hosts, port }: Where): Promise<Listening> {
   const servers: ServerType[] = [];
   let chosen = port;
   let missing: unknown;
@@ -66,12 +70,12 @@ export async function serveHttp(
   };
 }
 
-async function listen(
-  fetch: (request: Request) => Response | Promise<Response>,
-  host: string,
-  port: number,
-): Promise<ServerType> {
-  const server = createAdaptorServer({ fetch });
+async function listen(fetch: Fetch, host: string, port: number): Promise<ServerType> {
+  const server = createAdaptorServer({
+    fetch: (request, { incoming }) =>
+      fetch(request, remoteAddressOf(request, incoming.socket.remoteAddress ?? "")),
+    serverOptions: { headersTimeout: HEADERS_MS_MAX, requestTimeout: REQUEST_MS_MAX },
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host, port, ipv6Only: host.includes(":") }, () => {
@@ -94,4 +98,16 @@ async function close(server: ServerType): Promise<void> {
     });
     if ("closeIdleConnections" in server) server.closeIdleConnections();
   });
+}
+
+/**
+ * Who asks. What a proxy adds is believed only of one on this machine, and of what it says only the last address,
+ * which it wrote itself.
+ */
+export function remoteAddressOf(request: Request, socketAddress: string): string {
+  const isLocal = /^(?:::ffff:)?127\.|^::1$/.test(socketAddress);
+  const forwarded = isLocal
+    ? request.headers.get("x-forwarded-for")?.split(",").at(-1)?.trim()
+    : "";
+  return forwarded === undefined || forwarded === "" ? socketAddress : forwarded;
 }

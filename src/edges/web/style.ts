@@ -16,4 +16,11 @@ h2 { margin: 2rem 0 .25rem; font-size: 1.125rem; }
 p { margin: .25rem 0; }
 .host, footer { color: var(--quiet); }
 .lead { margin-top: 1.5rem; font-size: 1.25rem; }
+a { color: var(--accent); }
+article { margin-block: 1.5rem; padding-top: 1rem; border-top: 1px solid color-mix(in srgb, var(--quiet) 35%, transparent); overflow-wrap: anywhere; }
+article pre { overflow-x: auto; }
+blockquote { margin-inline: 0; padding-inline-start: 1rem; border-inline-start: 3px solid var(--accent); }
+.meta { color: var(--quiet); font-size: .9375rem; }
+dt { font-weight: 600; }
+dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
 `;

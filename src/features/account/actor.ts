@@ -1,7 +1,8 @@
 /** Actors: everybody with a URI, of this instance and of any other. */
 
-import { inArray, sql } from "drizzle-orm";
-import type { Tx } from "../../store/database.ts";
+import assert from "node:assert";
+import { eq, inArray, sql } from "drizzle-orm";
+import type { Drizzle, Tx } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { actor } from "./schema.ts";
 
@@ -31,4 +32,11 @@ export async function ensureActors(
       ),
     );
   return new Map(found.map(({ id, uri }) => [uri, id]));
+}
+
+/** The URI of an actor. */
+export async function uriOf(tx: Tx | Drizzle, id: ActorId): Promise<string> {
+  const [found] = await tx.select({ uri: actor.uri }).from(actor).where(eq(actor.id, id));
+  assert(found !== undefined, "an actor that is not there");
+  return found.uri;
 }

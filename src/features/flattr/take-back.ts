@@ -19,7 +19,7 @@ export async function takeBackFlattr(
   database: Database,
   { patron, thing, at }: { patron: AccountId; thing: ThingId; at: Temporal.Instant },
 ): Promise<FlattrId> {
-  const { sql } = database;
+  const { sql, settings } = database;
   const period = periodOf(at);
   const month = periodNumber(period);
   const now = sqlTime(at);
@@ -27,13 +27,20 @@ export async function takeBackFlattr(
     retrying(
       () => sql<[{ taken: bigint | null; earlier: boolean }]>`
         WITH entered AS MATERIALIZED (SELECT enter_period(${month})),
-        gone AS (DELETE FROM flattr WHERE period = ${month} AND patron = ${patron} AND thing = ${thing} RETURNING id),
-        told AS (SELECT d.id, d.payee, d.attempts FROM delivery d JOIN gone ON d.flattr = gone.id WHERE d.activity = 'Like' FOR UPDATE OF d),
-        unsaid AS (DELETE FROM delivery d USING told WHERE d.id = told.id),
+        gone AS (DELETE FROM flattr WHERE period = ${month} AND patron = ${patron} AND thing = ${thing} RETURNING id, split, source, private),
+        unsaid AS (
+          DELETE FROM delivery d USING gone WHERE d.flattr = gone.id AND d.activity = 'Like' AND d.attempts = 0 RETURNING d.payee),
         undone AS (
+          -- Whoever was told, or is being told right now: what waits about one flattr arrives in its order.
           INSERT INTO delivery (id, activity, flattr, patron, thing, period, payee, at, subject)
-          SELECT new_id(${now}), 'Undo', gone.id, ${patron}, ${thing}, ${month}, told.payee, ${now}, gone.id
-            FROM gone, told WHERE told.attempts > 0)
+          SELECT new_id(${now}), 'Undo', gone.id, ${patron}, ${thing}, ${month}, p.payee, ${now}, gone.id
+            FROM gone
+            JOIN split_part p ON p.split = gone.split
+            JOIN actor a ON a.id = p.payee
+            JOIN payee_standing s ON s.payee = p.payee
+           WHERE NOT gone.private AND gone.source <> 'subscription' AND a.host <> ${new URL(settings.origin).host}
+             AND COALESCE(s.reason, 'payee_declined') = 'payee_declined'
+             AND NOT EXISTS (SELECT FROM unsaid WHERE unsaid.payee = p.payee))
         SELECT (SELECT id FROM gone) AS taken, (SELECT count(*) FROM entered) AS entered,
                EXISTS (SELECT FROM flattr WHERE patron = ${patron} AND thing = ${thing} AND period < ${month}
                           AND period >= ${periodNumber(periodAfter(period, -1))}) AS earlier`,

@@ -1,31 +1,66 @@
-/** Writing posts. */
+/** Writing, changing and deleting posts of this instance. */
 
-import { sql } from "drizzle-orm";
-import type { Database } from "../../store/database.ts";
-import { retrying } from "../../store/database.ts";
+import { and, eq, isNull, sql } from "drizzle-orm";
+import { canonicalAddress } from "../../rules/address.ts";
+import { type Database, retrying, type Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { actorUri, type Account } from "../account/create.ts";
+import { tell } from "../activity/tell.ts";
 import { rememberThing } from "../thing/thing.ts";
-import { post } from "./schema.ts";
+import { thing } from "../thing/schema.ts";
+import { postAt, postById } from "./find.ts";
+import { actorsOfHandles, actorsOfUris, keepMarks, type MentionedActor } from "./marks.ts";
+import {
+  createDocument,
+  deleteDocument,
+  type Note,
+  updateDocument,
+  type Visibility,
+} from "./note.ts";
+import { boost, post, postMention, postTag } from "./schema.ts";
+import { marksOf } from "./text.ts";
 
 export type Post = typeof post.$inferSelect & { readonly uri: string };
+
+/** What somebody wrote. */
+export interface Writing {
+  readonly text: string;
+  /** A warning above it. */
+  readonly summary?: string | undefined;
+  readonly isSensitive?: boolean | undefined;
+  /** As in BCP 47; something else is no language. */
+  readonly language?: string | undefined;
+}
+
+/** A post before it is one. */
+export interface NewPost extends Writing {
+  readonly author: Account;
+  /** Public unless said otherwise. */
+  readonly visibility?: Visibility | undefined;
+  /** The URI of what it answers. */
+  readonly inReplyTo?: string | undefined;
+  readonly at: Temporal.Instant;
+}
 
 /** Characters of one post; more than most servers allow, so that what comes from them fits. */
 const TEXT_CHARS_MAX = 5000;
 
+/** Characters of a warning. */
+const SUMMARY_CHARS_MAX = 500;
+
 /**
- * Publishes a post of a local account, which is a thing from then on.
+ * Publishes a post of a local account, which is a thing from then on. Followers and those who are spoken to are told.
  *
- * @throws Refusal "post_invalid" when it is empty or too long
+ * @throws Refusal "post_invalid" when it is empty or too long, "url_invalid" when it answers something that is no address
  */
 export async function writePost(
   database: Database,
-  { author, text, at }: { author: Account; text: string; at: Temporal.Instant },
+  { author, visibility = "public", inReplyTo, at, ...writing }: NewPost,
 ): Promise<Post> {
-  const length = [...text].length;
-  if (text.trim() === "" || length > TEXT_CHARS_MAX || text.includes("\0"))
-    throw new Refusal("post_invalid", { max: String(TEXT_CHARS_MAX) });
+  refuseBad(writing);
+  if (inReplyTo !== undefined && canonicalAddress(inReplyTo) === undefined)
+    throw new Refusal("url_invalid", { url: inReplyTo });
   const { settings } = database;
   const payee = actorUri(settings.origin, author.name);
   return retrying(() =>
@@ -41,9 +76,187 @@ export async function writePost(
       );
       const [made] = await tx
         .insert(post)
-        .values({ id, author: author.actor, thing, text, at })
+        .values({
+          id,
+          author: author.actor,
+          thing,
+          ...columnsOf(writing),
+          visibility,
+          inReplyTo: inReplyTo ?? null,
+          at,
+        })
         .returning();
+      const marks = await markPost(tx, settings.origin, made!, payee);
+      const note: Note = { ...made!, uri, author: payee, ...marks };
+      await tell(tx, {
+        sender: author.actor,
+        activity: "Create",
+        document: createDocument(note, settings.origin),
+        subject: id,
+        at,
+        ...toldOf(note, author, marks.mentions),
+      });
       return { ...made!, uri };
     }),
   );
 }
+
+/**
+ * Changes a post. Who may see it and what it answers stay.
+ *
+ * @throws Refusal "not_found" when the account has no such post, "post_invalid"
+ */
+export async function editPost(
+  database: Database,
+  {
+    author,
+    post: id,
+    at,
+    ...writing
+  }: Writing & { readonly author: Account; readonly post: bigint; readonly at: Temporal.Instant },
+): Promise<Post> {
+  refuseBad(writing);
+  const { origin } = database.settings;
+  const payee = actorUri(origin, author.name);
+  return retrying(() =>
+    database.drizzle.transaction(async (tx) => {
+      const before = await postById(tx, id);
+      const [made] = await tx
+        .update(post)
+        .set({ ...columnsOf(writing), editedAt: at })
+        .where(isOwn(author, id))
+        .returning();
+      if (made === undefined || before === undefined) throw new Refusal("not_found");
+      const marks = await markPost(tx, origin, made, payee);
+      const note: Note = { ...made, uri: before.uri, author: payee, ...marks };
+      // Whoever was told of the post is told of its change, even if it does not speak to them any more.
+      const earlier = await actorsOfUris(
+        tx,
+        before.mentions.map(({ uri }) => uri),
+      );
+      await tell(tx, {
+        sender: author.actor,
+        activity: "Update",
+        document: updateDocument(note, origin, at),
+        subject: id,
+        at,
+        ...toldOf(note, author, [...marks.mentions, ...earlier]),
+      });
+      return { ...made, uri: before.uri };
+    }),
+  );
+}
+
+/**
+ * Deletes a post: its words go, that there was one stays. Flattrs that it has still count (R12).
+ *
+ * @throws Refusal "not_found" when the account has no such post
+ */
+export async function deletePost(
+  database: Database,
+  { author, post: id, at }: { author: Account; post: bigint; at: Temporal.Instant },
+): Promise<void> {
+  await retrying(() =>
+    database.drizzle.transaction(async (tx) => {
+      const note = await postById(tx, id);
+      const [gone] = await tx
+        .select({ id: post.id, thing: post.thing })
+        .from(post)
+        .where(isOwn(author, id))
+        .for("update");
+      if (gone === undefined || note === undefined) throw new Refusal("not_found");
+      const mentions = await actorsOfUris(
+        tx,
+        note.mentions.map(({ uri }) => uri),
+      );
+      await emptyPost(tx, gone, at);
+      await tell(tx, {
+        sender: author.actor,
+        activity: "Delete",
+        document: deleteDocument(note, at),
+        subject: id,
+        at,
+        ...toldOf(note, author, mentions),
+      });
+    }),
+  );
+}
+
+/** Takes the words of a post away, and everything that hangs on it, in the transaction of whoever decided that. */
+export async function emptyPost(
+  tx: Tx,
+  { id, thing: of }: { readonly id: bigint; readonly thing: bigint },
+  at: Temporal.Instant,
+): Promise<void> {
+  await tx
+    .update(post)
+    .set({
+      text: null,
+      html: "",
+      summary: null,
+      attachments: null,
+      poll: null,
+      inReplyTo: null,
+      url: null,
+      deletedAt: at,
+    })
+    .where(eq(post.id, id));
+  await tx
+    .update(thing)
+    .set({ deletedAt: at, title: null })
+    .where(and(eq(thing.id, of), isNull(thing.deletedAt)));
+  await tx.delete(postMention).where(eq(postMention.post, id));
+  await tx.delete(postTag).where(eq(postTag.post, id));
+  await tx.delete(boost).where(eq(boost.post, id));
+}
+
+function refuseBad({ text, summary = "" }: Writing): void {
+  const isBad = (words: string, max: number) =>
+    [...words].length > max || words.includes("\0") || !words.isWellFormed();
+  if (text.trim() === "" || isBad(text, TEXT_CHARS_MAX) || isBad(summary, SUMMARY_CHARS_MAX))
+    throw new Refusal("post_invalid", { max: String(TEXT_CHARS_MAX) });
+}
+
+function columnsOf({ text, summary = "", isSensitive, language }: Writing) {
+  return {
+    text,
+    summary: summary.trim() === "" ? null : summary.trim(),
+    isSensitive: isSensitive ?? summary.trim() !== "",
+    language:
+      language !== undefined && /^[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}$/i.test(language)
+        ? language
+        : null,
+  };
+}
+
+/** Finds out who is spoken to, and keeps it: those who are named, and the author of what it answers. */
+async function markPost(
+  tx: Tx,
+  origin: string,
+  { id, text, inReplyTo }: typeof post.$inferSelect,
+  author: string,
+): Promise<{ mentions: readonly MentionedActor[]; tags: readonly string[] }> {
+  const { handles, tags } = marksOf(text ?? "");
+  const named = await actorsOfHandles(tx, origin, handles);
+  const answered = inReplyTo === null ? undefined : await postAt(tx, inReplyTo);
+  const spokenTo = answered === undefined ? [] : await actorsOfUris(tx, [answered.author]);
+  const mentions = new Map([...named, ...spokenTo].map((who) => [who.uri, who]));
+  mentions.delete(author);
+  const kept = [...mentions.values()];
+  await keepMarks(tx, id, kept, tags);
+  return { mentions: kept, tags };
+}
+
+function toldOf(
+  { visibility }: Note,
+  author: Account,
+  mentions: readonly MentionedActor[],
+): Pick<Parameters<typeof tell>[1], "to" | "followersOf"> {
+  return {
+    to: mentions.map(({ id }) => id),
+    ...(visibility === "direct" ? {} : { followersOf: author.actor }),
+  };
+}
+
+const isOwn = ({ actor }: Account, id: bigint) =>
+  and(eq(post.id, id), eq(post.author, actor), isNull(post.deletedAt));

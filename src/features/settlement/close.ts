@@ -4,11 +4,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "drizzle-orm";
 import { closesAt, graceEndsAt, type Period, periodNumber } from "../../rules/period.ts";
 import { type Database, retrying, type Tx } from "../../store/database.ts";
-import { addJob } from "../../store/jobs.ts";
+import { addJob, type JobKind } from "../../store/jobs.ts";
 import { Temporal } from "../../store/time.ts";
 import { divideRange } from "./divide.ts";
 import { giveBackOf, lockStanding } from "./give-back.ts";
 import { receiptsDue } from "./receipt.ts";
+
+/** A month has money for creators at peers: it is to be sent. */
+export const transfersDue: JobKind<{ period: Period }> = { name: "transfers.due" };
 
 /** How often a worker looks whether the others are done with their last ranges. */
 const LOOK_MS = 20;
@@ -77,6 +80,7 @@ export async function finishClose(database: Database, tx: Tx, period: Period): P
     });
   }
   await addJob(tx, receiptsDue, { period, kind: "patron" }, `receipts:${period}:patron`);
+  await addJob(tx, transfersDue, { period }, `transfers:${period}`);
 }
 
 /** closed → final for every month whose grace is over: what was not funded lapses. */
@@ -91,6 +95,7 @@ export async function finalisePeriods(database: Database, at: Temporal.Instant):
       );
       await tx.execute(sql`UPDATE period SET state = 'final' WHERE id = ${id}`);
       await addJob(tx, receiptsDue, { period, kind: "creator" }, `receipts:${period}:creator`);
+      await addJob(tx, transfersDue, { period }, `transfers:${period}`);
     }
   });
 }

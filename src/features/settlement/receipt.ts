@@ -128,7 +128,7 @@ async function patronClaims(
      ORDER BY due.patron`);
 }
 
-/** What creators of this instance received, by source; money of this instance's own patrons is there at once. */
+/** What creators of this instance received, by source; what this instance's own patrons gave is there at once. */
 async function creatorClaims(
   database: Database,
   period: Period,
@@ -137,16 +137,27 @@ async function creatorClaims(
 ): Promise<Claims[]> {
   const month = periodNumber(period);
   return database.drizzle.execute<Claims>(sql`
-    WITH received AS (
-      SELECT account.id, account.actor, sum(sh.amount)::bigint AS amount, count(*) AS flattrs
+    WITH source AS (
+      SELECT account.id, ${database.settings.origin}::text AS source, sum(sh.amount)::bigint AS accepted,
+             sum(sh.amount)::bigint AS settled, count(*) AS flattrs
         FROM share sh JOIN account ON account.actor = sh.payee
        WHERE sh.period = ${month} AND account.id > ${after} AND ${only === undefined ? sql`true` : sql`account.id = ${only}`}
-         AND NOT EXISTS (SELECT FROM receipt r WHERE r.account = account.id AND r.period = ${month} AND r.kind = 'creator')
-         AND EXISTS (SELECT FROM period p WHERE p.id = ${month} AND p.state = 'final')
-       GROUP BY account.id ORDER BY account.id LIMIT ${BATCH})
-    SELECT received.id::text AS account, 'final' AS state, a.uri AS sub,
-           json_build_array(json_build_object('source', ${database.settings.origin}::text,
-             'accepted', received.amount::text, 'settled', received.amount::text, 'count', received.flattrs)) AS sources
-      FROM received JOIN actor a ON a.id = received.actor
+       GROUP BY account.id
+      UNION ALL
+      SELECT l.account, regexp_replace(p.actor, '^(https?://[^/]+)/.*$', '\\1'), sum(l.amount)::bigint,
+             COALESCE(sum(l.amount) FILTER (WHERE t.released_at IS NOT NULL), 0)::bigint, sum(l.count)
+        FROM transfer_line l JOIN transfer_in t ON t.peer = l.peer AND t.seq = l.seq JOIN peer p ON p.id = l.peer
+       WHERE l.period = ${month} AND l.account > ${after} AND l.currency = ${database.settings.currency}
+         AND ${only === undefined ? sql`true` : sql`l.account = ${only}`}
+       GROUP BY l.account, p.actor),
+    received AS (
+      SELECT s.id, json_agg(json_build_object('source', s.source, 'accepted', s.accepted::text, 'settled', s.settled::text,
+                                              'count', s.flattrs) ORDER BY s.source) AS sources
+        FROM source s
+       WHERE EXISTS (SELECT FROM period p WHERE p.id = ${month} AND p.state = 'final')
+         AND NOT EXISTS (SELECT FROM receipt r WHERE r.account = s.id AND r.period = ${month} AND r.kind = 'creator')
+       GROUP BY s.id ORDER BY s.id LIMIT ${BATCH})
+    SELECT received.id::text AS account, 'final' AS state, a.uri AS sub, received.sources
+      FROM received JOIN account ON account.id = received.id JOIN actor a ON a.id = account.actor
      ORDER BY received.id`);
 }

@@ -26,6 +26,14 @@ export interface Received {
   readonly amount: Micro;
 }
 
+/** What a peer promised for a month: pending until its real money came. */
+export interface Promised {
+  readonly host: string;
+  readonly amount: Micro;
+  /** The part that is covered, and available. */
+  readonly released: Micro;
+}
+
 /** One account's month. */
 export interface MonthReport {
   readonly period: Period;
@@ -42,8 +50,10 @@ export interface MonthReport {
   readonly valueOfClick: Micro | undefined;
   readonly gave: readonly Given[];
   readonly received: readonly Received[];
-  /** What is on the accounts now. */
-  readonly balance: { readonly budget: Micro; readonly earnings: Micro };
+  /** From patrons of other instances, by the instance that owes it. */
+  readonly promised: readonly Promised[];
+  /** What is on the accounts now; pending: promised by other instances and not covered. */
+  readonly balance: { readonly budget: Micro; readonly earnings: Micro; readonly pending: Micro };
 }
 
 /** @returns undefined for a month that this instance does not know */
@@ -63,6 +73,7 @@ export async function monthReport(
       const balance = {
         budget: await balanceOf(tx, currency, { kind: "budget", owner: account }),
         earnings: await balanceOf(tx, currency, { kind: "earnings", owner: account }),
+        pending: await pendingOf(tx, account, currency),
       };
       const [settled] = await tx.execute<{
         state: NonNullable<MonthReport["settlement"]>;
@@ -84,6 +95,11 @@ export async function monthReport(
           FROM share sh JOIN account me ON me.actor = sh.payee AND me.id = ${account}
           JOIN flattr f ON f.period = ${month} AND f.id = sh.flattr JOIN thing t ON t.id = f.thing
          WHERE sh.period = ${month} GROUP BY t.uri ORDER BY sum(sh.amount) DESC, t.uri`);
+      const promised = await tx.execute<{ host: string; amount: string; released: string }>(sql`
+        SELECT p.host, sum(l.amount)::text AS amount,
+               COALESCE(sum(l.amount) FILTER (WHERE t.released_at IS NOT NULL), 0)::text AS released
+          FROM transfer_line l JOIN transfer_in t ON t.peer = l.peer AND t.seq = l.seq JOIN peer p ON p.id = l.peer
+         WHERE l.account = ${account} AND l.period = ${month} AND l.currency = ${currency} GROUP BY p.host ORDER BY p.host`);
       const open = known.state === "open";
       const budget =
         settled === undefined ? await budgetBefore(tx, account, period) : amountOf(settled.budget);
@@ -111,6 +127,11 @@ export async function monthReport(
           flattrs,
           amount: amountOf(amount),
         })),
+        promised: promised.map(({ host, amount, released }) => ({
+          host,
+          amount: amountOf(amount),
+          released: amountOf(released),
+        })),
         balance,
       };
     },
@@ -122,6 +143,13 @@ type Read = Parameters<Parameters<Database["drizzle"]["transaction"]>[0]>[0];
 
 const amountOf = (text: string): Micro => toMicro(BigInt(text));
 
+async function pendingOf(tx: Read, account: AccountId, currency: string): Promise<Micro> {
+  const [row] = await tx.execute<{ amount: string }>(sql`
+    SELECT COALESCE(sum(b.amount), 0)::text AS amount FROM ledger.account a JOIN ledger.balance b ON b.account = a.id
+     WHERE a.kind = 'pending' AND a.owner = ${account} AND a.currency = ${currency}`);
+  return amountOf(row!.amount);
+}
+
 async function givenBy(tx: Read, account: AccountId, month: number) {
   return tx.execute<{
     thing: string;
@@ -131,7 +159,8 @@ async function givenBy(tx: Read, account: AccountId, month: number) {
   }>(sql`
     SELECT t.uri AS thing, a.uri AS payee, sh.amount::text AS amount,
            CASE WHEN sh.amount IS NULL THEN CASE WHEN st.state IN ('settled', 'late') THEN 'left out' END
-                WHEN r.resolved_by IS NOT NULL AND back.kind = 'return' THEN 'returned'
+                WHEN back.kind = 'return' THEN 'returned'
+                WHEN refused.key IS NOT NULL THEN 'waiting'
                 ELSE pp.way END AS state
       FROM flattr f
       JOIN thing t ON t.id = f.thing
@@ -140,7 +169,12 @@ async function givenBy(tx: Read, account: AccountId, month: number) {
       LEFT JOIN settlement st ON st.period = f.period AND st.patron = f.patron
       LEFT JOIN share sh ON sh.period = f.period AND sh.patron = f.patron AND sh.flattr = f.id AND sh.payee = p.payee
       LEFT JOIN period_payee pp ON pp.period = f.period AND pp.split = f.split AND pp.payee = p.payee
-      LEFT JOIN ledger.resolution r ON r.transfer = st.transfer AND r.account = pp.account
+      -- What a peer refused waits since then, and may have come back from there.
+      LEFT JOIN line l ON pp.way = 'peer' AND l.period = f.period AND l.payee = p.payee AND l.state = 'waiting'
+       AND l.part = CASE st.state WHEN 'settled' THEN 'settlement' ELSE 'correction' END
+      LEFT JOIN ledger.transfer refused ON refused.key = CASE l.part WHEN 'settlement' THEN 'refused' ELSE 'refused_late' END || ':' || l.peer || ':' || l.seq
+      LEFT JOIN ledger.account w ON l.seq IS NOT NULL AND w.kind = 'waiting' AND w.owner = p.payee
+      LEFT JOIN ledger.resolution r ON r.transfer = COALESCE(refused.id, st.transfer) AND r.account = COALESCE(w.id, pp.account)
       LEFT JOIN ledger.transfer back ON back.id = r.resolved_by
      WHERE f.period = ${month} AND f.patron = ${account}
      ORDER BY (f.source = 'subscription') DESC, f.id, a.uri`);

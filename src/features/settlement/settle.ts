@@ -22,8 +22,9 @@ export interface Summary {
   readonly flattrs: number;
   readonly spent: Micro;
   readonly fee: Micro;
-  /** Credited to creators of this instance, and waiting for creators elsewhere; what came back later included. */
+  /** For creators of this instance, of peers, and waiting for all others; what came back later included. */
   readonly own: Micro;
+  readonly peers: Micro;
   readonly waiting: Micro;
 }
 
@@ -108,6 +109,7 @@ export async function summaryOf(tx: Pick<Tx, "execute">, period: Period): Promis
                    COALESCE(sum(spent), 0)::text AS spent, COALESCE(sum(fee), 0)::text AS fee
               FROM settlement WHERE period = ${month}) s,
            (SELECT COALESCE(sum(e.amount) FILTER (WHERE a.kind = 'earnings'), 0)::text AS own,
+                   COALESCE(sum(e.amount) FILTER (WHERE a.kind = 'outbound'), 0)::text AS peers,
                    COALESCE(sum(e.amount) FILTER (WHERE a.kind = 'waiting'), 0)::text AS waiting
               FROM ledger.transfer t JOIN ledger.entry e ON e.transfer = t.id AND e.amount > 0 JOIN ledger.account a ON a.id = e.account
              WHERE t.period = ${month} AND t.kind IN ('settle', 'late')) w
@@ -124,6 +126,7 @@ export async function summaryOf(tx: Pick<Tx, "execute">, period: Period): Promis
     spent: amount("spent"),
     fee: amount("fee"),
     own: amount("own"),
+    peers: amount("peers"),
     waiting: amount("waiting"),
   };
 }

@@ -1,6 +1,6 @@
 /** Taking in a statement of a peer: our own check against pinned keys, order, forks; then what it says. */
 
-import { and, eq } from "drizzle-orm";
+import { and, desc, eq, gt, isNotNull, sql } from "drizzle-orm";
 import { canonicalJson, type Json } from "../../rules/canonical.ts";
 import {
   type Frame,
@@ -19,6 +19,7 @@ import { fork, statement } from "./schema.ts";
 import {
   instanceActor,
   lastStatement,
+  type Statement,
   type StatementParts,
   statementOf,
   writeStatement,
@@ -173,13 +174,15 @@ async function takeProved(
   const verdict = await hear(kinds, { parts, tx, peer, statement: frame, at });
   if (verdict === undefined) return { outcome: "heard" };
   const { isAccepted, body } = verdict;
-  const receipt = await writeStatement(parts, tx, peer, {
-    type: [isAccepted ? "Accept" : "Reject", "Receipt"],
-    object: frame.id,
-    body: { of: { seq: frame.seq, digest }, ...body },
-    at,
-    isSent: false,
-  });
+  const receipt =
+    (await signedBefore(tx, peer, digest)) ??
+    (await writeStatement(parts, tx, peer, {
+      type: [isAccepted ? "Accept" : "Reject", "Receipt"],
+      object: frame.id,
+      body: { of: { seq: frame.seq, digest }, ...body },
+      at,
+      isSent: false,
+    }));
   await tx
     .update(statement)
     .set({ receiptSeq: receipt.seq })
@@ -188,6 +191,38 @@ async function takeProved(
     );
   const outcome = !isAccepted ? "Reject" : body["noted"] === true ? "Noted" : "Accept";
   return { outcome, receipt: receipt.document };
+}
+
+/** A Receipt that was signed before this database was restored from a backup, and came back from the peer. */
+async function signedBefore(tx: Tx, peer: Peer, digest: string): Promise<Statement | undefined> {
+  // Receipts answer in order: whatever answers something unanswered comes after the last one that is bound.
+  const [bound] = await tx
+    .select({ seq: statement.receiptSeq })
+    .from(statement)
+    .where(
+      and(
+        eq(statement.peer, peer.id),
+        eq(statement.direction, "in"),
+        isNotNull(statement.receiptSeq),
+      ),
+    )
+    .orderBy(desc(statement.seq))
+    .limit(1);
+  const [found] = await tx
+    .select()
+    .from(statement)
+    .where(
+      and(
+        eq(statement.peer, peer.id),
+        eq(statement.direction, "out"),
+        eq(statement.kind, "Receipt"),
+        gt(statement.seq, bound?.seq ?? 0),
+        sql`(${statement.document}::jsonb -> 'body' -> 'of' ->> 'digest') = ${digest}`,
+        sql`(${statement.document}::jsonb -> 'body' -> 'reference') IS NULL`,
+      ),
+    )
+    .limit(1);
+  return found;
 }
 
 async function hear(kinds: Kinds, hearing: Hearing): Promise<Verdict | undefined> {

@@ -6,7 +6,7 @@ import { canonicalJson } from "../../rules/canonical.ts";
 import { STATEMENT_CONTEXT } from "../../rules/statement.ts";
 import type { Database, Drizzle, Tx } from "../../store/database.ts";
 import type { StatementKey } from "../../store/signing.ts";
-import type { Temporal } from "../../store/time.ts";
+import { Temporal } from "../../store/time.ts";
 import type { Peer, PeerId } from "../peer/peer.ts";
 import { digestOf, type Document, signDocument } from "./proof.ts";
 import { statement } from "./schema.ts";
@@ -29,6 +29,9 @@ export interface NewStatement {
   /** False for an answer that goes back at once. */
   readonly isSent: boolean;
 }
+
+/** Due before any clock: at once. */
+export const DUE_NOW = Temporal.Instant.fromEpochMilliseconds(0);
 
 /** A statement of a log. */
 export type Statement = typeof statement.$inferSelect;
@@ -77,7 +80,7 @@ export async function writeStatement(
       prev: last?.digest ?? null,
       document: canonicalJson({ ...document, proof }),
       at,
-      dueAt: isSent ? sql`'-infinity'::timestamptz` : null,
+      dueAt: isSent ? DUE_NOW : null,
     })
     .returning();
   if (isSent) await tx.execute(sql`SELECT pg_notify('fediflattr_statement', '')`);

@@ -5,9 +5,26 @@ import { canonicalAddress, parseHandle } from "../../rules/address.ts";
 import { type Database, type Drizzle, retrying, type Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Temporal } from "../../store/time.ts";
+import type { ActorId } from "../account/actor.ts";
 import { actorUri } from "../account/create.ts";
 import { account, actor } from "../account/schema.ts";
 import { rememberThing, type ThingId, thingAt } from "./thing.ts";
+
+/** Finds what people mean, and asks the network when nothing here knows it. Never inside a transaction. */
+export interface Resolver {
+  /**
+   * The thing that an address or a handle means.
+   *
+   * @throws Refusal "no_payee", "url_invalid", "document_invalid", "unreachable"
+   */
+  thing(text: string): Promise<ThingId>;
+  /**
+   * The actor that an address or a handle means, with the inbox that its own server says it has.
+   *
+   * @throws Refusal "payee_unknown", "url_invalid", "document_invalid", "unreachable"
+   */
+  actor(text: string): Promise<ActorId>;
+}
 
 /**
  * The thing that an address or a handle means. People become things when they are first asked for.

@@ -35,22 +35,21 @@ export async function sendTransfers(
   parts: StatementParts,
   at: Temporal.Instant,
   /** Asked before a peer's log is written: false when it must not be written now. */
-  mayWrite: (peer: Peer) => Promise<boolean> = async () => true,
+  mayWrite: (peer: PeerId) => Promise<boolean> = async () => true,
 ): Promise<PeerId[]> {
   const { drizzle } = parts.database;
-  await makeLines(parts.database, "settlement");
-  await makeLines(parts.database, "correction");
+  await makeLines(parts.database);
   const peers = await drizzle.execute<{ peer: string }>(sql`
     SELECT DISTINCT l.peer FROM line l JOIN peer p ON p.id = l.peer
      WHERE l.state = 'outbound' AND p.state = 'open' AND (l.seq IS NULL OR l.due_at <= ${sqlTime(at)}) ORDER BY 1`);
   const written: PeerId[] = [];
   for (const { peer } of peers) {
     const id = BigInt(peer);
+    if (!(await mayWrite(id))) continue;
     const isWritten = await retrying(() =>
       drizzle.transaction(async (tx) => {
         const locked = await lockPeer(tx, id);
-        if (locked.state !== "open" || !(await mayWrite(locked))) return false;
-        return sendTo(parts, tx, { peer: locked, at });
+        return locked.state === "open" && (await sendTo(parts, tx, { peer: locked, at }));
       }),
     );
     if (isWritten) written.push(id);
@@ -58,8 +57,13 @@ export async function sendTransfers(
   return written;
 }
 
-/** The lines of closed months that were not written down yet. Nobody who is not paid gets one: that money waits. */
-async function makeLines({ drizzle }: Database, part: Part): Promise<void> {
+/** Writes down what closed months owe at peers, where that was not done yet. */
+export async function makeLines(database: Database): Promise<void> {
+  await makePart(database, "settlement");
+  await makePart(database, "correction");
+}
+
+async function makePart({ drizzle }: Database, part: Part): Promise<void> {
   const { settlement, states } = PARTS[part];
   await drizzle.execute(sql`
     INSERT INTO line (period, part, payee, peer, amount, count, patrons, state)

@@ -3,9 +3,9 @@
 import { and, eq } from "drizzle-orm";
 import { toMicro } from "../../rules/amount.ts";
 import { hasSafeNumbers, isObject, readCounter } from "../../rules/statement.ts";
-import type { Tx } from "../../store/database.ts";
+import { retrying, type Tx } from "../../store/database.ts";
 import type { Temporal } from "../../store/time.ts";
-import { linesOf, type Peer } from "../peer/peer.ts";
+import { linesOf, lockPeer, type Peer, peerOfHost } from "../peer/peer.ts";
 import { trustLine } from "../peer/schema.ts";
 import { statement } from "../statement/schema.ts";
 import { type Hearing, refused, type Verdict } from "../statement/take.ts";
@@ -55,6 +55,20 @@ export async function ensureTerms(
     at,
     isSent: true,
   });
+}
+
+/** Tells a peer what has changed, if it was told anything before. @throws Refusal "peer_unknown" */
+export async function tellTerms(
+  parts: StatementParts,
+  { host, at }: { host: string; at: Temporal.Instant },
+): Promise<void> {
+  await retrying(() =>
+    parts.database.drizzle.transaction(async (tx) => {
+      const { id } = await peerOfHost(tx, host);
+      const peer = await lockPeer(tx, id);
+      await ensureTerms(parts, tx, { peer, at, isChanged: true });
+    }),
+  );
 }
 
 /** Hears what a peer lets us owe. Our own Terms are told before the Receipt; what waited for room is sent again. */

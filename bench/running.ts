@@ -1,0 +1,66 @@
+/** The program itself, as a process of its own: `serve`, from the sources or from the bundle. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export const CHECKOUT = join(import.meta.dirname, "..");
+
+/** How often it is asked whether the server is ready, and when that is given up. */
+const LOOK_MS = 5;
+const READY_MS_MAX = 60_000;
+
+/** How long a server may take to end before it is killed. */
+const END_MS_MAX = 20_000;
+
+/** Starts a server and waits until it is ready; in `running` from the first moment on. */
+export async function startServer(
+  env: NodeJS.ProcessEnv,
+  running: Set<ChildProcess>,
+): Promise<{ child: ChildProcess; wallMs: number }> {
+  const start = performance.now();
+  const child = spawn(process.execPath, [join(CHECKOUT, "bin/fediflattr.js"), "serve"], {
+    cwd: CHECKOUT,
+    env,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  running.add(child);
+  while (!(await isReady(`http://127.0.0.1:${env["PORT"]}/readyz`))) {
+    if (child.exitCode !== null) throw new Error(`the server ended with status ${child.exitCode}`);
+    if (performance.now() - start > READY_MS_MAX) throw new Error("the server does not get ready");
+    await sleep(LOOK_MS);
+  }
+  return { child, wallMs: performance.now() - start };
+}
+
+async function isReady(url: string): Promise<boolean> {
+  return fetch(url).then(
+    async (response) => {
+      await response.body?.cancel();
+      return response.status === 200;
+    },
+    () => false,
+  );
+}
+
+/** Ends a process that was started here; one that does not listen is killed. */
+export async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  const killing = setTimeout(() => child.kill("SIGKILL"), END_MS_MAX);
+  await ended;
+  clearTimeout(killing);
+}
+
+/** A port that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}

@@ -1,0 +1,88 @@
+/** Likes from other servers. For display alone: they move no money and make no claim. */
+
+import type { Period } from "../../rules/period.ts";
+import { periodNumber } from "../../rules/period.ts";
+import { type Database, retrying } from "../../store/database.ts";
+import { sqlTime, type Temporal } from "../../store/time.ts";
+import type { ActorId } from "../account/actor.ts";
+import { findThing } from "../thing/find.ts";
+
+/** A Like that arrived. */
+export interface TakenLike {
+  readonly id: string;
+  readonly actor: ActorId;
+  /** The URI of what is liked. */
+  readonly object: string;
+  /** The month that it names, when it is a flattr. */
+  readonly period: Period | null;
+  readonly at: Temporal.Instant;
+}
+
+/** What a Like came to: counted, or about nothing of this instance. */
+export type LikeOutcome = "taken" | "unknown";
+
+/**
+ * Somebody elsewhere likes something of this instance. One statement, which remembers the activity, too. Known by who
+ * and what: some servers use one id again after they took a Like back.
+ */
+export async function takeLike(database: Database, like: TakenLike): Promise<LikeOutcome> {
+  const outcome = await retrying(() => insertLike(database, like));
+  if (outcome !== "person") return outcome;
+  // People become things when they are first asked for.
+  await findThing(database, like.object, like.at);
+  return (await retrying(() => insertLike(database, like))) === "taken" ? "taken" : "unknown";
+}
+
+async function insertLike(
+  { sql, settings }: Database,
+  { id, actor, object, period, at }: TakenLike,
+): Promise<LikeOutcome | "person"> {
+  const when = sqlTime(at);
+  const isOurs = object.startsWith(`${settings.origin}/`);
+  const [row] = await sql<[{ outcome: LikeOutcome | "person" }]>`
+    WITH known AS MATERIALIZED (
+      SELECT id FROM thing WHERE uri = ${object} AND deleted_at IS NULL AND ${isOurs}),
+    person AS MATERIALIZED (
+      SELECT FROM actor a JOIN account x ON x.actor = a.id WHERE a.uri = ${object} AND ${isOurs} AND NOT EXISTS (SELECT FROM known)),
+    taken AS (
+      INSERT INTO activity (id, actor, kind, at) SELECT ${id}, ${actor}::bigint, 'Like', ${when}::timestamptz WHERE NOT EXISTS (SELECT FROM person)
+      ON CONFLICT DO NOTHING),
+    liked AS (
+      INSERT INTO favourite (actor, thing, uri, period, at)
+      SELECT ${actor}::bigint, known.id, ${id}, ${period === null ? null : periodNumber(period)}::int, ${when}::timestamptz FROM known
+      ON CONFLICT (thing, actor) DO UPDATE SET uri = excluded.uri, period = excluded.period
+       WHERE (favourite.uri, favourite.period) IS DISTINCT FROM (excluded.uri, excluded.period))
+    SELECT CASE WHEN EXISTS (SELECT FROM known) THEN 'taken' WHEN EXISTS (SELECT FROM person) THEN 'person' ELSE 'unknown' END AS outcome`;
+  return row.outcome;
+}
+
+/** An Undo of a Like that arrived. */
+export interface TakenUnlike {
+  /** The id of the Undo. */
+  readonly id: string;
+  readonly actor: ActorId;
+  /** The id of the Like, where it is named. */
+  readonly like: string | undefined;
+  /** The URI of what was liked, where the Like is embedded. */
+  readonly object: string | undefined;
+  readonly at: Temporal.Instant;
+}
+
+/** Somebody elsewhere takes a Like back. One statement, like the Like. @returns false when there was none */
+export async function takeUnlike(
+  { sql }: Pick<Database, "sql">,
+  { id, actor, like, object, at }: TakenUnlike,
+): Promise<boolean> {
+  const [row] = await retrying(
+    () => sql<[{ many: number }]>`
+      WITH taken AS (
+        INSERT INTO activity (id, actor, kind, at) VALUES (${id}, ${actor}, 'Undo', ${sqlTime(at)}) ON CONFLICT DO NOTHING RETURNING id),
+      gone AS (
+        DELETE FROM favourite f
+         WHERE f.actor = ${actor} AND EXISTS (SELECT FROM taken)
+           AND (f.uri = ${like ?? null} OR f.thing = (SELECT t.id FROM thing t WHERE t.uri = ${object ?? null}))
+        RETURNING f.thing)
+      SELECT count(*)::int AS many FROM gone`,
+  );
+  return row.many > 0;
+}

@@ -1,0 +1,248 @@
+/** Posts of other servers: each function is the effect of one activity. */
+
+import { and, eq, isNull, sql } from "drizzle-orm";
+import { sameOrigin } from "../../rules/address.ts";
+import { type Document, idsOf } from "../../rules/activity-streams.ts";
+import type { Settings, Tx } from "../../store/database.ts";
+import { Refusal } from "../../store/refusal.ts";
+import { sqlTime, Temporal } from "../../store/time.ts";
+import type { ActorId } from "../account/actor.ts";
+import { account, actor } from "../account/schema.ts";
+import { activity } from "../activity/schema.ts";
+import { takeOnce } from "../activity/taken.ts";
+import { forgetFollows, isFollowed } from "../follow/receive.ts";
+import { thing } from "../thing/schema.ts";
+import { rememberThing } from "../thing/thing.ts";
+import { actorsOfUris, keepMarks } from "./marks.ts";
+import { type ReadPost, readPost } from "./read.ts";
+import { boost, favourite, post } from "./schema.ts";
+import { emptyPost } from "./write.ts";
+
+/** A post in an activity of its author. */
+export interface TakenPost {
+  readonly document: Document;
+  readonly actor: ActorId;
+  readonly actorUri: string;
+  readonly at: Temporal.Instant;
+}
+
+/**
+ * Keeps a post that concerns somebody here: by somebody who is followed from here, or speaking to somebody here, or
+ * answering a post of this instance. All others are none of our business.
+ *
+ * @returns the post's id, also when it was known; undefined when it is not kept
+ * @throws Refusal "document_invalid" or "no_payee" when it is no post of that author
+ */
+export async function takePost(
+  tx: Tx,
+  settings: Settings,
+  taken: TakenPost,
+): Promise<bigint | undefined> {
+  const read = readPost(
+    taken.document,
+    taken.actorUri,
+    await followersOf(tx, taken.actor),
+    taken.at,
+  );
+  if (!(await concernsUs(tx, settings, taken.actor, read))) return undefined;
+  return keepPost(tx, settings, { read, author: taken.actor, at: taken.at });
+}
+
+/** Keeps a post that somebody here wanted: found by its address, or passed on by somebody who is followed. */
+export async function keepPost(
+  tx: Tx,
+  settings: Settings,
+  { read, author, at }: { read: ReadPost; author: ActorId; at: Temporal.Instant },
+): Promise<bigint | undefined> {
+  // Its deletion may have overtaken it.
+  const [gone] = await tx
+    .select({ id: activity.id })
+    .from(activity)
+    .where(and(eq(activity.id, read.thing.uri), eq(activity.actor, author)));
+  if (gone !== undefined) return undefined;
+  await refuseTaken(tx, read.thing.uri, author);
+  const of = await rememberThing(tx, settings, read.thing, at);
+  const [known] = await tx.select({ id: post.id }).from(post).where(eq(post.thing, of));
+  if (known !== undefined) return known.id;
+  const [made] = await tx
+    .insert(post)
+    .values({
+      id: sql`new_id(${sqlTime(read.at)})`,
+      author,
+      thing: of,
+      ...columnsOf(read),
+      visibility: read.visibility,
+      inReplyTo: read.inReplyTo,
+      at: read.at,
+      editedAt: read.updated,
+    })
+    .onConflictDoNothing({ target: post.thing })
+    .returning({ id: post.id });
+  if (made === undefined) return undefined;
+  await keepMarks(tx, made.id, await actorsOfUris(tx, read.mentions), read.tags);
+  return made.id;
+}
+
+/**
+ * The author changed a post. It keeps its id, who may see it and what it answers. An older change that comes later
+ * changes nothing; a post that was not known yet is taken as it is now.
+ *
+ * @returns false when it is not kept here
+ * @throws Refusal "document_invalid" or "no_payee" when it is no post of that author
+ */
+export async function takeEdit(tx: Tx, settings: Settings, taken: TakenPost): Promise<boolean> {
+  const read = readPost(
+    taken.document,
+    taken.actorUri,
+    await followersOf(tx, taken.actor),
+    taken.at,
+  );
+  const [known] = await tx
+    .select({ id: post.id, editedAt: post.editedAt, deletedAt: post.deletedAt, html: post.html })
+    .from(post)
+    .innerJoin(thing, eq(thing.id, post.thing))
+    .where(and(eq(thing.uri, read.thing.uri), eq(post.author, taken.actor)))
+    .for("update", { of: post });
+  if (known === undefined) return (await takePost(tx, settings, taken)) !== undefined;
+  if (known.deletedAt !== null) return false;
+  // Without a date it is a new count of a poll, unless the words are others.
+  const edited = read.updated ?? (read.html === known.html ? null : taken.at);
+  if (
+    edited !== null &&
+    known.editedAt !== null &&
+    Temporal.Instant.compare(edited, known.editedAt) < 0
+  )
+    return false;
+  await tx
+    .update(post)
+    .set({ ...columnsOf(read), editedAt: edited ?? known.editedAt })
+    .where(eq(post.id, known.id));
+  await keepMarks(tx, known.id, await actorsOfUris(tx, read.mentions), read.tags);
+  return true;
+}
+
+/**
+ * The author deleted a post. Flattrs that it has still count (R12). One that is not known is remembered as gone, since
+ * it may arrive after its deletion.
+ *
+ * @returns false when nothing of that author is known at this address
+ */
+export async function takeDeletion(
+  tx: Tx,
+  { object, actor: by, actorUri, at }: Omit<TakenPost, "document"> & { readonly object: string },
+): Promise<boolean> {
+  if (!sameOrigin(object, actorUri)) return false;
+  await takeOnce(tx, { id: object, actor: by, kind: "Tombstone", at });
+  const [known] = await tx
+    .select({ id: post.id, thing: post.thing })
+    .from(post)
+    .innerJoin(thing, eq(thing.id, post.thing))
+    .where(and(eq(thing.uri, object), eq(post.author, by)))
+    .for("update", { of: post });
+  if (known !== undefined) {
+    await emptyPost(tx, known, at);
+    return true;
+  }
+  // Something that was flattred here and is not kept as a post: gone when its author says so.
+  const gone = await tx
+    .update(thing)
+    .set({ deletedAt: at })
+    .where(
+      and(
+        eq(thing.uri, object),
+        isNull(thing.deletedAt),
+        sql`EXISTS (SELECT FROM split_part s WHERE s.split = ${thing.split} AND s.payee = ${by})`,
+        sql`NOT EXISTS (SELECT FROM post p WHERE p.thing = ${thing.id})`,
+      ),
+    )
+    .returning({ id: thing.id });
+  return gone.length > 0;
+}
+
+/** Somebody is gone: so is everything that they wrote, liked, passed on and followed. */
+export async function forgetAuthor(tx: Tx, gone: ActorId, at: Temporal.Instant): Promise<void> {
+  await forgetFollows(tx, gone);
+  await tx.delete(favourite).where(eq(favourite.actor, gone));
+  await tx.delete(boost).where(eq(boost.actor, gone));
+  await tx.execute(sql`
+    WITH gone AS (
+      UPDATE post SET text = NULL, html = '', summary = NULL, attachments = NULL, poll = NULL, in_reply_to = NULL, url = NULL,
+                      deleted_at = ${sqlTime(at)}
+       WHERE author = ${gone} AND deleted_at IS NULL RETURNING id, thing),
+    unmarked AS (DELETE FROM post_mention m USING gone WHERE m.post = gone.id),
+    untagged AS (DELETE FROM post_tag t USING gone WHERE t.post = gone.id),
+    unboosted AS (DELETE FROM boost b USING gone WHERE b.post = gone.id)
+    UPDATE thing t SET deleted_at = ${sqlTime(at)}, title = NULL FROM gone WHERE t.id = gone.thing AND t.deleted_at IS NULL`);
+}
+
+/**
+ * An address that is known already stays whose it is: a post at the address of a person, or of somebody else's post,
+ * would draw away what others give to them.
+ *
+ * @throws Refusal "document_invalid"
+ */
+async function refuseTaken(tx: Tx, uri: string, author: ActorId): Promise<void> {
+  const [row] = await tx.execute<{ taken: boolean }>(sql`
+    SELECT EXISTS (SELECT FROM actor a WHERE a.uri = ${uri})
+        OR EXISTS (SELECT FROM thing t WHERE t.uri = ${uri}
+                      AND NOT EXISTS (SELECT FROM split_part s WHERE s.split = t.split AND s.payee = ${author})) AS taken`);
+  if (row!.taken)
+    throw new Refusal("document_invalid", { rule: "its address belongs to somebody else" });
+}
+
+/** What may change about a post. */
+function columnsOf(read: ReadPost) {
+  return {
+    html: read.html,
+    summary: read.summary,
+    isSensitive: read.isSensitive,
+    language: read.language,
+    url: read.url,
+    attachments: read.attachments,
+    poll: read.poll,
+  };
+}
+
+async function followersOf(tx: Tx, author: ActorId): Promise<string | null> {
+  const [row] = await tx
+    .select({ followers: actor.followers })
+    .from(actor)
+    .where(eq(actor.id, author));
+  return row?.followers ?? null;
+}
+
+async function concernsUs(
+  tx: Tx,
+  { origin }: Settings,
+  author: ActorId,
+  { mentions, addressed, inReplyTo }: ReadPost,
+): Promise<boolean> {
+  if (await isFollowed(tx, author)) return true;
+  const own = [...new Set([...mentions, ...addressed])].filter((uri) => sameOrigin(uri, origin));
+  if (own.length > 0) {
+    const [person] = await tx
+      .select({ id: account.id })
+      .from(account)
+      .innerJoin(actor, eq(actor.id, account.actor))
+      .where(
+        sql`${actor.uri} IN (SELECT value FROM jsonb_array_elements_text(${JSON.stringify(own)}::jsonb))`,
+      )
+      .limit(1);
+    if (person !== undefined) return true;
+  }
+  if (inReplyTo === null || !sameOrigin(inReplyTo, origin)) return false;
+  const [answered] = await tx
+    .select({ id: post.id })
+    .from(post)
+    .innerJoin(thing, eq(thing.id, post.thing))
+    .where(and(eq(thing.uri, inReplyTo), isNull(post.deletedAt)));
+  return answered !== undefined;
+}
+
+/** The authors that a document names, of its own origin. */
+export function authorsOf(document: Document): readonly string[] {
+  const [id] = idsOf(document);
+  return id === undefined
+    ? []
+    : idsOf(document["attributedTo"]).filter((author) => sameOrigin(author, id));
+}

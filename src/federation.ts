@@ -1,0 +1,146 @@
+/** Wires everything between this instance and other servers; `instance.ts` joins it to the rest. */
+
+import { getLogger } from "@logtape/logtape";
+import type { Config } from "./config.ts";
+import { afterwardsJobs } from "./edges/federation/afterwards.ts";
+import { startDelivery } from "./edges/federation/deliver.ts";
+import { discoverInstance, waysJobs, waysSchedule } from "./edges/federation/discover.ts";
+import { openDoor } from "./edges/federation/door.ts";
+import { openExchange } from "./edges/federation/exchange.ts";
+import { openFetcher } from "./edges/federation/fetch.ts";
+import { ledgerRoutes, type LedgerParts, takePosted } from "./edges/federation/ledger.ts";
+import { openResolver } from "./edges/federation/resolve.ts";
+import { type Answer, federationRoutes } from "./edges/federation/routes.ts";
+import { openActorKeys } from "./features/account/secret.ts";
+import type { Resolver } from "./features/thing/find.ts";
+import { multibaseOf } from "./features/statement/proof.ts";
+import { logBehind } from "./features/statement/take.ts";
+import type { StatementParts } from "./features/statement/write.ts";
+import { KINDS } from "./features/transfer/kinds.ts";
+import { transfersDue } from "./features/settlement/close.ts";
+import type { Database } from "./store/database.ts";
+import { openEgress } from "./store/egress.ts";
+import { handle, type JobHandler, type Schedule } from "./store/jobs.ts";
+import type { Vault } from "./store/keys.ts";
+import { openStatementKey, statementKeys } from "./store/signing.ts";
+import type { Clock } from "./store/time.ts";
+import { VERSION } from "./version.ts";
+
+/** What other servers see of an instance, and what it does towards them. */
+export interface Federated {
+  readonly statements: StatementParts;
+  readonly resolver: Resolver;
+  /** False while a peer knows statements of ours that this database has forgotten. */
+  readonly isFresh: (peer: bigint) => Promise<boolean>;
+  /** Answers what is for other servers, and leaves the rest to the pages. */
+  routes(pages: (request: Request) => Response | Promise<Response>): Answer;
+  /** Starts delivering and sending statements. */
+  start(): void;
+  readonly jobs: readonly JobHandler[];
+  readonly schedules: readonly Schedule[];
+  /** Lets what runs come to its end. */
+  close(): Promise<void>;
+}
+
+/** Opens it. Nothing is sent and nothing asked before `start`, or before somebody asks the resolver. */
+export async function openFederation({
+  config,
+  database,
+  vault,
+  clock,
+}: {
+  config: Config;
+  database: Database;
+  vault: Vault;
+  clock: Clock;
+}): Promise<Federated> {
+  const { origin } = database.settings;
+  const key = await openStatementKey(database.drizzle, vault, { origin, at: clock.now() });
+  const statements: StatementParts = { database, key };
+  const egress = openEgress({
+    allowedPrivate: config.allowedPrivate,
+    userAgent: `Fediflattr/${VERSION} (+${origin}/)`,
+  });
+  const keys = openActorKeys(database, vault, clock);
+  const fetcher = openFetcher({ database, egress, keys, clock, origin });
+  const exchange = openExchange({ statements, kinds: KINDS, egress, clock });
+  const discovery = { database, egress, fetcher, clock };
+  let delivery: ReturnType<typeof startDelivery> | undefined;
+
+  const logger = getLogger(["fediflattr", "federation"]);
+  const soon = (work: Promise<void>) =>
+    void work.catch((error: unknown) => logger.warning("{error}", { error }));
+  const ledger: LedgerParts = {
+    statements,
+    kinds: KINDS,
+    clock,
+    discover: (at) => discoverInstance(discovery, at),
+    isFresh: exchange.isFresh,
+    onTaken: () => {
+      exchange.nudge();
+      soon(exchange.sendDue());
+    },
+  };
+
+  return {
+    statements,
+    resolver: openResolver({ database, fetcher, egress, clock }),
+    isFresh: exchange.isFresh,
+    routes(pages) {
+      const ledgerApp = ledgerRoutes(ledger);
+      return federationRoutes({
+        database,
+        clock,
+        keys,
+        door: openDoor({
+          database,
+          fetcher,
+          clock,
+          origin,
+          isAllowedPrivate: (host) => egress.isAllowedPrivate(host),
+        }),
+        statementKeys: async () =>
+          (await statementKeys(database.drizzle)).map(({ id, publicKey }) => ({
+            id,
+            publicKeyMultibase: multibaseOf(publicKey),
+          })),
+        takeStatement: async (body) => {
+          const { status, body: text } = await takePosted(ledger, body, { isByInbox: true });
+          return new Response(text === "" ? null : text, {
+            status,
+            headers: text === "" ? {} : { "content-type": "application/json" },
+          });
+        },
+        nudge: () => delivery?.nudge(),
+        pages: async (request) => {
+          const { pathname } = new URL(request.url);
+          return pathname === "/ledger" || pathname.startsWith("/ledger/")
+            ? ledgerApp.fetch(request)
+            : pages(request);
+        },
+        version: VERSION,
+        custody: "prepaid",
+        isOpen: false,
+      });
+    },
+    start() {
+      delivery ??= startDelivery({ database, egress, keys, fetcher, clock });
+      exchange.start();
+    },
+    jobs: [
+      ...afterwardsJobs({ database, clock, fetcher }),
+      ...waysJobs(discovery),
+      handle(logBehind, ({ peer }) => exchange.pull(BigInt(peer))),
+      handle(transfersDue, () => exchange.sendDue()),
+    ],
+    schedules: [
+      waysSchedule(discovery),
+      { name: "transfers", crontab: "* * * * *", run: () => exchange.sendDue() },
+      { name: "heads", crontab: "17 3 * * *", run: () => exchange.compareAll() },
+    ],
+    async close() {
+      await Promise.all([delivery?.stop(), exchange.stop()]);
+      await egress.close();
+    },
+  };
+}

@@ -1,0 +1,140 @@
+/** Whole instances in this process, each with its own database, talking over loopback HTTP with real signatures. */
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, inject, onTestFinished } from "vitest";
+import { readConfig } from "../../src/config.ts";
+import { checkBooks } from "../../src/features/transfer/check.ts";
+import { type Instance, openInstance } from "../../src/instance.ts";
+import { databaseUrl, withServer } from "./server.ts";
+import { until } from "./process.ts";
+
+/** An instance that runs. Restarting keeps its database and its port. */
+export interface Neighbour {
+  readonly host: string;
+  readonly origin: string;
+  readonly instance: Instance;
+  /** Ends it and starts it again, with the clock elsewhere. */
+  restart(offset?: string): Promise<void>;
+  /** Ends it, as a crash would look to others. */
+  stop(): Promise<void>;
+  databaseUrl: string;
+}
+
+let made = 0;
+
+/**
+ * Starts instances that may speak with each other by http.
+ *
+ * @param offset shifts their clocks, as CLOCK_OFFSET does
+ */
+export async function neighbours(
+  count: number,
+  { offset = "PT0S", settings = {} }: { offset?: string; settings?: Record<string, string> } = {},
+): Promise<Neighbour[]> {
+  const ports = await freePorts(count);
+  const hosts = ports.map((port) => `127.0.0.1:${port}`);
+  return Promise.all(
+    hosts.map((host, place) => neighbour(host, { ports, place, offset, settings, hosts })),
+  );
+}
+
+async function neighbour(
+  host: string,
+  {
+    ports,
+    place,
+    offset,
+    settings,
+    hosts,
+  }: {
+    ports: number[];
+    place: number;
+    offset: string;
+    settings: Record<string, string>;
+    hosts: string[];
+  },
+): Promise<Neighbour> {
+  const serverUrl = inject("serverUrl");
+  const name = `fl_n_${process.pid}_${(made += 1)}`;
+  await withServer(serverUrl, (sql) => sql.unsafe(`CREATE DATABASE ${name}`));
+  const folder = await mkdtemp(join(tmpdir(), "fl-neighbour-"));
+  const url = databaseUrl(serverUrl, name);
+  const start = async (clockOffset: string) => {
+    const instance = await openInstance(
+      readConfig({
+        DATA_DIR: folder,
+        DATABASE_URL: url,
+        ORIGIN: `http://${host}`,
+        PORT: String(ports[place]),
+        HOST: "127.0.0.1",
+        CLOCK_OFFSET: clockOffset,
+        ALLOW_PRIVATE_ADDRESSES: hosts.join(","),
+        ...settings,
+      }),
+    );
+    await instance.serve();
+    await instance.work();
+    return instance;
+  };
+  const state = { instance: await start(offset), isRunning: true, offset };
+  const stop = async () => {
+    if (!state.isRunning) return;
+    state.isRunning = false;
+    await state.instance.close();
+  };
+  onTestFinished(async () => {
+    if (!state.isRunning) state.instance = await start(state.offset);
+    state.isRunning = true;
+    const findings = await checkBooks(state.instance.database);
+    await stop();
+    await withServer(serverUrl, (sql) => sql.unsafe(`DROP DATABASE ${name} WITH (FORCE)`));
+    await rm(folder, { recursive: true, force: true });
+    expect(findings).toEqual([]);
+  });
+  return {
+    host,
+    origin: `http://${host}`,
+    databaseUrl: url,
+    get instance() {
+      return state.instance;
+    },
+    async restart(clockOffset = state.offset) {
+      await stop();
+      state.offset = clockOffset;
+      state.instance = await start(clockOffset);
+      state.isRunning = true;
+    },
+    stop,
+  };
+}
+
+/** Ports that are free now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve) => {
+          const server = createServer();
+          server.listen(0, "127.0.0.1", () => resolve(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(
+    servers.map((server) => new Promise((resolve) => server.close(() => resolve(undefined)))),
+  );
+  return ports;
+}
+
+/** Waits until something is true of a database. */
+export async function eventually(
+  what: string,
+  look: () => Promise<boolean>,
+  patienceMs = 30_000,
+): Promise<void> {
+  await until(patienceMs, async () => ((await look()) ? true : undefined), what);
+}

@@ -1,0 +1,128 @@
+/** The front door behind real HTTP, with a clock that the test sets, and everything that it could change in one text. */
+
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer, type HttpBindings } from "@hono/node-server";
+import { onTestFinished } from "vitest";
+import { type Admitted, type DoorLimits, openDoor } from "../../src/edges/federation/door.ts";
+import { type Fetcher, openFetcher } from "../../src/edges/federation/fetch.ts";
+import { openActorKeys } from "../../src/features/account/secret.ts";
+import type { Database } from "../../src/store/database.ts";
+import { type Egress, openEgress } from "../../src/store/egress.ts";
+import { openVault } from "../../src/store/keys.ts";
+import { type Clock, Temporal } from "../../src/store/time.ts";
+import { snapshot } from "./database.ts";
+import type { RemoteHost } from "./hostile.ts";
+
+/** A clock that stands still until the test moves it. */
+export interface TestClock extends Clock {
+  set(at: Temporal.Instant): void;
+  forward(duration: Temporal.DurationLike): void;
+}
+
+export function testClock(at = "2026-11-21T12:00:00Z"): TestClock {
+  let time = Temporal.Instant.from(at);
+  return {
+    now: () => time,
+    real: () => time,
+    set: (moved) => (time = moved),
+    forward: (duration) => (time = time.add(duration)),
+  };
+}
+
+/** An instance that does nothing with what it admits but remember it. */
+export interface Receiver {
+  readonly origin: string;
+  readonly inbox: string;
+  readonly admitted: Admitted[];
+  readonly clock: TestClock;
+  readonly egress: Egress;
+  readonly fetcher: Fetcher;
+  /** What came that was no POST. */
+  readonly strays: string[];
+  /** Everything that is known and was admitted: equal before and after means that nothing happened. */
+  effect(): Promise<string>;
+}
+
+/** Rates that no test meets by accident. */
+export const ANY_RATE: Partial<DoorLimits> = {
+  refusals: { burst: 1e6, perSecond: 1e6 },
+  activities: { burst: 1e6, perSecond: 1e6 },
+};
+
+/** Opens the door on an address of the loopback net. It may speak with these hosts, and with nobody else. */
+export async function receiver(
+  shared: Database,
+  hosts: readonly RemoteHost[],
+  {
+    limits = ANY_RATE,
+    clock = testClock(),
+    address = "127.0.0.1",
+    isOwnAllowed = false,
+  }: {
+    limits?: Partial<DoorLimits>;
+    clock?: TestClock;
+    address?: string;
+    /** It may ask itself, too, so that a test can see that it does not. */
+    isOwnAllowed?: boolean;
+  } = {},
+): Promise<Receiver> {
+  const admitted: Admitted[] = [];
+  const strays: string[] = [];
+  let answer: (request: Request, remote: string) => Promise<Response>;
+  const server = createAdaptorServer({
+    fetch: (request, env) => {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/healthz") return new Response("ok");
+      if (request.method !== "POST") strays.push(pathname);
+      return answer(request, (env as HttpBindings).incoming.socket.remoteAddress ?? "");
+    },
+  });
+  await new Promise<void>((resolve) => server.listen(0, address, resolve));
+  const origin = `http://${address}:${(server.address() as AddressInfo).port}`;
+  const database = { ...shared, settings: { ...shared.settings, origin } };
+  const allowedPrivate = hosts.map(({ host }) => host);
+  if (isOwnAllowed) allowedPrivate.push(new URL(origin).host);
+  const egress = openEgress({ allowedPrivate, userAgent: "Fediflattr/test" });
+  const keys = openActorKeys(database, openVault(new Uint8Array(32).fill(7)), clock);
+  const fetcher = openFetcher({ database, egress, keys, clock, origin });
+  const door = openDoor({
+    database,
+    fetcher,
+    clock,
+    origin,
+    isAllowedPrivate: egress.isAllowedPrivate,
+    limits,
+  });
+  answer = async (request, remote) => {
+    const found = await door(request, remote);
+    if (found instanceof Response) return found;
+    admitted.push(found);
+    return new Response(null, { status: 202 });
+  };
+  onTestFinished(async () => {
+    if ("closeAllConnections" in server) server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    await egress.close();
+  });
+  return {
+    origin,
+    inbox: `${origin}/inbox`,
+    admitted,
+    strays,
+    clock,
+    egress,
+    fetcher,
+    async effect() {
+      const [known] = await database.sql<[{ all: string | null }]>`
+        SELECT string_agg(part, E'\n' ORDER BY part) AS all
+          FROM (SELECT 'actor ' || a::text AS part FROM actor a
+                UNION ALL SELECT 'key ' || k::text FROM actor_key k
+                UNION ALL SELECT 'activity ' || t::text FROM activity t) parts`;
+      return [
+        await snapshot(database),
+        known.all,
+        JSON.stringify(admitted.map(({ id }) => id)),
+      ].join("\n");
+    },
+  };
+}
