@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { benchClick } from "./click.ts";
+import { benchInbox } from "./inbox.ts";
 import type { Options } from "./options.ts";
 import { benchSettle } from "./settle.ts";
 import { benchStart } from "./start.ts";
@@ -10,9 +11,10 @@ const BENCHES: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   settle: benchSettle,
   click: benchClick,
   start: benchStart,
+  inbox: benchInbox,
 };
 
-const USAGE = `npm run bench -- ${Object.keys(BENCHES).join("|")} [--database URL] [--patrons 10000,100000] [--rounds 3] [--seconds 6]`;
+const USAGE = `npm run bench -- ${Object.keys(BENCHES).join("|")} [--database URL] [--patrons 10000,100000] [--rounds 3] [--seconds 6] [--profile FOLDER]`;
 
 // Ends here and now: work that was interrupted may still hold connections.
 process.exit(await main(process.argv.slice(2)));
@@ -53,6 +55,7 @@ function readArguments(args: string[]): { name: string | undefined; options: Opt
       patrons: { type: "string", default: "10000,100000" },
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "6" },
+      profile: { type: "string" },
     },
   });
   if (positionals.length > 1) throw new Error(`"${positionals[1]}" is one word too many.`);
@@ -63,6 +66,7 @@ function readArguments(args: string[]): { name: string | undefined; options: Opt
       patrons: values.patrons.split(",").map((text) => positive("--patrons", text)),
       rounds: positive("--rounds", values.rounds),
       seconds: positive("--seconds", values.seconds),
+      profile: values.profile,
     },
   };
 }

@@ -8,4 +8,6 @@ export interface Options {
   readonly rounds: number;
   /** How long one load lasts. */
   readonly seconds: number;
+  /** A folder for CPU profiles of the servers that run; undefined: none are made. */
+  readonly profile: string | undefined;
 }

@@ -15,13 +15,23 @@ const READY_MS_MAX = 60_000;
 /** How long a server may take to end before it is killed. */
 const END_MS_MAX = 20_000;
 
-/** Starts a server and waits until it is ready; in `running` from the first moment on. */
+/** What becomes of a server that is started. */
+export interface Watching {
+  /** Gets the process in its first moment, so that it is ended whatever happens. */
+  readonly running: Set<ChildProcess>;
+  /** A folder for its CPU profile, which it writes when it ends. */
+  readonly profile?: string | undefined;
+}
+
+/** Starts a server and waits until it is ready. */
 export async function startServer(
   env: NodeJS.ProcessEnv,
-  running: Set<ChildProcess>,
+  { running, profile }: Watching,
 ): Promise<{ child: ChildProcess; wallMs: number }> {
   const start = performance.now();
-  const child = spawn(process.execPath, [join(CHECKOUT, "bin/fediflattr.js"), "serve"], {
+  const profiling = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
+  const program = join(CHECKOUT, "bin/fediflattr.js");
+  const child = spawn(process.execPath, [...profiling, program, "serve"], {
     cwd: CHECKOUT,
     env,
     stdio: ["ignore", "ignore", "inherit"],

@@ -84,9 +84,9 @@ async function measureRound(
 }
 
 async function measureStarts(env: NodeJS.ProcessEnv, running: Set<ChildProcess>): Promise<Round> {
-  const first = await startServer(env, running);
+  const first = await startServer(env, { running });
   await endProcess(first.child);
-  const later = await startServer(env, running);
+  const later = await startServer(env, { running });
   await sleep(IDLE_MS);
   return { firstMs: first.wallMs, laterMs: later.wallMs, rssBytes: await rssBytesOf(later.child) };
 }

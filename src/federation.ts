@@ -75,7 +75,7 @@ export async function openFederation({
     kinds: KINDS,
     clock,
     discover: (at) => discoverInstance(discovery, at),
-    isFresh: exchange.isFresh,
+    isFresh: (peer) => exchange.isFresh(peer),
     onTaken: () => {
       exchange.nudge();
       soon(exchange.sendDue());
@@ -85,7 +85,7 @@ export async function openFederation({
   return {
     statements,
     resolver: openResolver({ database, fetcher, egress, clock }),
-    isFresh: exchange.isFresh,
+    isFresh: (peer) => exchange.isFresh(peer),
     routes(pages) {
       const ledgerApp = ledgerRoutes(ledger);
       return federationRoutes({

@@ -1,10 +1,12 @@
 /** The command line. */
 
 import { configure, getStreamSink, getTextFormatter } from "@logtape/logtape";
+import { join } from "node:path";
 import { Writable } from "node:stream";
 import { Command, CommanderError } from "commander";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { accountCommands } from "./edges/command/accounts.ts";
+import { type DemoParts, demoCommand } from "./edges/command/demo.ts";
 import { flattrCommands } from "./edges/command/flattrs.ts";
 import { moneyCommands } from "./edges/command/money.ts";
 import { monthCommands } from "./edges/command/months.ts";
@@ -16,6 +18,7 @@ import { openInstance } from "./instance.ts";
 import { formatAmount } from "./rules/amount.ts";
 import { Refusal } from "./store/refusal.ts";
 import { surviveVanishedDatabase } from "./store/survive.ts";
+import { machineClock } from "./store/time.ts";
 
 /** Something was refused or failed. */
 const EXIT_FAILED = 1;
@@ -65,6 +68,7 @@ export async function main(args: readonly string[]): Promise<void> {
   payeeCommands(program, run);
   peerCommands(program, run);
   monthCommands(program, run);
+  demoCommand(program, (play) => demonstrate(play, isJson()));
   everyCommand(program, (command) =>
     command
       .exitOverride()
@@ -114,6 +118,27 @@ async function serve(
     await instance.close();
   }
   process.exit();
+}
+
+/** Runs the demonstration; ctrl-C and a reader who goes away end it in order, with all that it started. */
+async function demonstrate(
+  play: (parts: DemoParts) => Promise<boolean>,
+  isJson: boolean,
+): Promise<void> {
+  const interruption = new AbortController();
+  const interrupt = () => interruption.abort(new Error("the demonstration was interrupted"));
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, interrupt);
+  process.stdout.on("error", interrupt);
+  const isFine = await play({
+    file: join(import.meta.dirname, "../bin/fediflattr.js"),
+    environment: process.env,
+    interrupted: interruption.signal,
+    clock: machineClock(),
+    write: (line) => void process.stdout.write(`${line}\n`),
+    remark: (line) => void process.stderr.write(`${line}\n`),
+    isJson,
+  });
+  if (!isFine) process.exitCode = EXIT_FAILED;
 }
 
 /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */

@@ -12,6 +12,14 @@ export interface Recent<Key, Value> {
 /** A map of at most so many entries. */
 export function recent<Key, Value>(entriesMax: number): Recent<Key, Value> {
   const entries = new Map<Key, Value>();
+  // Several at once: finding the oldest of a map means passing over all that were taken out before.
+  const makeRoom = (): void => {
+    let room = Math.ceil(entriesMax / 8);
+    for (const key of entries.keys()) {
+      entries.delete(key);
+      if ((room -= 1) <= 0) return;
+    }
+  };
   return {
     get(key) {
       const value = entries.get(key);
@@ -22,8 +30,8 @@ export function recent<Key, Value>(entriesMax: number): Recent<Key, Value> {
     },
     set(key, value) {
       entries.delete(key);
+      if (entries.size >= entriesMax) makeRoom();
       entries.set(key, value);
-      if (entries.size > entriesMax) entries.delete(entries.keys().next().value!);
     },
     delete: (key) => void entries.delete(key),
     get size() {

@@ -191,7 +191,7 @@ describe("statements.json", () => {
         await receiveMoney(parts, id, { ...money, reference: `RF-${index}`, now: setup.now });
       if (post !== undefined) {
         const raw = post.raw.padEnd(post.padTo ?? 0, " ");
-        const { outcome, status, body } = await post_(parts, raw, setup.now);
+        const { outcome, status, body } = await take(parts, raw, setup.now);
         expect({ http: status, outcome }).toEqual({ http: wanted.http, outcome: wanted.outcome });
         answers[index] = body;
         if (status === 200) expectReceipt(body, setup, wanted);
@@ -205,7 +205,7 @@ describe("statements.json", () => {
   });
 });
 
-async function post_(parts: StatementParts, raw: string, now: string) {
+async function take(parts: StatementParts, raw: string, now: string) {
   const bytes = Buffer.from(raw);
   if (bytes.length > STATEMENT_BYTES_MAX) return { outcome: "tooLarge", status: 413, body: "" };
   let document: unknown;

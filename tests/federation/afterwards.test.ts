@@ -71,6 +71,8 @@ describe("a post that was passed on", () => {
     const other = await remoteHost("127.0.0.2");
     for (const uri of [
       note("/n/claims", { id: `${other.origin}/n/1` }),
+      // What somebody uploaded there speaks for no other address of that server.
+      note("/uploads/1", { id: `${host.origin}/n/2` }),
       note("/n/foreign", { attributedTo: `${other.origin}/users/e` }),
       note("/n/private", { to: [] }),
       note("/n/odd", { type: "Hologram" }),

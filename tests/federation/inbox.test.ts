@@ -217,6 +217,20 @@ describe("following", () => {
     expect(await follows(database)).toEqual([]);
   });
 
+  test("does not begin again when an old Follow comes again", async () => {
+    const { database, house, ann, post } = await town();
+    const follow = ann.says({ type: "Follow", object: BOB });
+    const announce = ann.says({ type: "Announce", object: post });
+    for (const activity of [follow, announce]) {
+      await ann.send(house, activity);
+      await ann.send(house, { type: "Undo", object: activity });
+      expect((await ann.send(house, activity)).status).toBe(202);
+    }
+    expect(await follows(database)).toEqual([]);
+    expect(await database.sql`SELECT uri FROM boost`).toEqual([]);
+    expect(await told(database)).toHaveLength(1);
+  });
+
   test("waits when somebody decides himself", async () => {
     const { database, bob, house, ann } = await town();
     await database.sql`UPDATE actor SET is_locked = true WHERE id = ${bob.actor}`;

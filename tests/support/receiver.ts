@@ -5,13 +5,14 @@ import { createAdaptorServer, type HttpBindings } from "@hono/node-server";
 import { onTestFinished } from "vitest";
 import { type Admitted, type DoorLimits, openDoor } from "../../src/edges/federation/door.ts";
 import { type Fetcher, openFetcher } from "../../src/edges/federation/fetch.ts";
+import { ensureOwnActors } from "../../src/features/account/own.ts";
 import { openActorKeys } from "../../src/features/account/secret.ts";
 import type { Database } from "../../src/store/database.ts";
 import { type Egress, openEgress } from "../../src/store/egress.ts";
-import { openVault } from "../../src/store/keys.ts";
+import { openVault, type Vault } from "../../src/store/keys.ts";
 import { type Clock, Temporal } from "../../src/store/time.ts";
 import { snapshot } from "./database.ts";
-import type { RemoteHost } from "./hostile.ts";
+import { type RemoteHost, rsaKey } from "./hostile.ts";
 
 /** A clock that stands still until the test moves it. */
 export interface TestClock extends Clock {
@@ -49,6 +50,9 @@ export const ANY_RATE: Partial<DoorLimits> = {
   activities: { burst: 1e6, perSecond: 1e6 },
 };
 
+/** Far from those that are dealt out to others. */
+const OWN_KEY = 10_000;
+
 /** Opens the door on an address of the loopback net. It may speak with these hosts, and with nobody else. */
 export async function receiver(
   shared: Database,
@@ -83,7 +87,9 @@ export async function receiver(
   const allowedPrivate = hosts.map(({ host }) => host);
   if (isOwnAllowed) allowedPrivate.push(new URL(origin).host);
   const egress = openEgress({ allowedPrivate, userAgent: "Fediflattr/test" });
-  const keys = openActorKeys(database, openVault(new Uint8Array(32).fill(7)), clock);
+  const vault = openVault(new Uint8Array(32).fill(7));
+  await giveKey(database, vault, clock);
+  const keys = openActorKeys(database, vault, clock);
   const fetcher = openFetcher({ database, egress, keys, clock, origin });
   const door = openDoor({
     database,
@@ -125,4 +131,16 @@ export async function receiver(
       ].join("\n");
     },
   };
+}
+
+/** Gives the instance actor a key that is there already: making one takes longer than all the rest of a test. */
+async function giveKey(database: Database, vault: Vault, clock: Clock): Promise<void> {
+  const { drizzle, settings, sql } = database;
+  const { instance } = await ensureOwnActors(drizzle, settings.origin, clock.now());
+  const { publicKey, privateKey } = await rsaKey(OWN_KEY);
+  const secret = privateKey.export({ type: "pkcs8", format: "der" });
+  await sql`
+    INSERT INTO actor_secret (actor, public_pem, sealed, created_at)
+    VALUES (${instance}, ${publicKey.export({ type: "spki", format: "pem" }).toString()},
+            ${Buffer.from(vault.seal(secret, `actor_secret:${instance}`))}, ${clock.now().toString()})`;
 }

@@ -25,14 +25,14 @@ const KNOWN_ADDRESSES: ReadonlySet<string> = new Set([
 
 /**
  * Registries of proposals, and the contexts that each server of a kind serves by itself: Pleroma and Akkoma, Hubzilla
- * and (streams), Mbin, Lemmy and PieFed.
+ * and (streams), Mbin.
  */
 const KNOWN_PATTERNS: readonly RegExp[] = [
   /^https:\/\/w3id\.org\/(?:fep|security|identity|did|cid)\/[\w./-]+$/,
   /^https:\/\/purl\.archive\.org\/(?:socialweb|miscellany)[\w./-]*$/,
   /^https:\/\/[\w.-]+(?::\d+)?\/schemas\/litepub-\d+\.\d+\.jsonld$/,
   /^https:\/\/[\w.-]+(?::\d+)?\/apschema(?:\/v\d+\.\d+)?$/,
-  /^https:\/\/[\w.-]+(?::\d+)?\/contexts?(?:\.jsonld|\.json)?$/,
+  /^https:\/\/[\w.-]+(?::\d+)?\/contexts$/,
 ];
 
 /** Names that move members about, or give all names another meaning. */

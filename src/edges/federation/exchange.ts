@@ -166,9 +166,9 @@ export function openExchange(parts: ExchangeParts): Exchange {
     const [key] = await database.drizzle
       .select()
       .from(peerKey)
-      .where(and(eq(peerKey.peer, peer.id), eq(peerKey.id, String(proof["verificationMethod"]))));
+      .where(and(eq(peerKey.peer, peer.id), eq(peerKey.id, methodOf(proof))));
     const publicKey = key === undefined ? undefined : publicKeyOf(key.publicKeyMultibase);
-    const document = head as Document;
+    const document: Document = head;
     return publicKey !== undefined && isSigned(document, document["proof"] as Proof, publicKey)
       ? document
       : undefined;
@@ -293,7 +293,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
     }
     await sendDue();
     const [left] = await database.sql`
-      SELECT FROM statement WHERE peer = ${peer.id} AND direction = 'out' AND id = ${String((JSON.parse(document) as { id: string }).id)} AND receipt_seq IS NULL`;
+      SELECT FROM statement WHERE peer = ${peer.id} AND direction = 'out' AND id = ${(JSON.parse(document) as { id: string }).id} AND receipt_seq IS NULL`;
     return left === undefined ? undefined : "its answer is for something else";
   };
 
@@ -428,4 +428,9 @@ function seqOf(head: Json | undefined): number {
 
 function textOf(body: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(body);
+}
+
+function methodOf(proof: { readonly [key: string]: Json }): string {
+  const { verificationMethod } = proof;
+  return typeof verificationMethod === "string" ? verificationMethod : "";
 }

@@ -73,7 +73,7 @@ export async function takeDue(
     () => sql<Row[]>`
     WITH due AS MATERIALIZED (
       SELECT id, subject, inbox, payee FROM delivery WHERE due_at <= ${sqlTime(now)}
-       ORDER BY due_at LIMIT ${limit} FOR UPDATE),
+       ORDER BY due_at LIMIT ${limit} FOR UPDATE SKIP LOCKED),
     behind AS MATERIALIZED (
       SELECT due.id, max(e.due_at) AS due_at
         FROM due JOIN delivery e ON e.subject = due.subject AND e.id < due.id AND (e.inbox = due.inbox OR e.payee = due.payee)

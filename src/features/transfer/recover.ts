@@ -15,7 +15,7 @@ import type { Temporal } from "../../store/time.ts";
 import { book } from "../ledger/book.ts";
 import { lockPeer, type Peer, type PeerId, raiseAlarm } from "../peer/peer.ts";
 import { peer as peers } from "../peer/schema.ts";
-import { type Document, digestOf, isSigned, type Proof } from "../statement/proof.ts";
+import { digestOf, isSigned, type Proof } from "../statement/proof.ts";
 import { statement } from "../statement/schema.ts";
 import { DUE_NOW, instanceActor, lastStatement, type StatementParts } from "../statement/write.ts";
 import { line } from "./schema.ts";
@@ -33,7 +33,7 @@ export async function recoverOwn(
   const { drizzle, settings } = parts.database;
   const frame = readFrame(document);
   if ("fault" in frame || frame.actor !== instanceActor(settings.origin)) return false;
-  const own = frame.document as Document;
+  const own = frame.document;
   const proof = own["proof"] as Proof;
   const keys = await statementKeys(drizzle);
   const key = keys.find(
