@@ -1,5 +1,6 @@
 /** What work costs: wall time, and CPU of the processes that do it. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { cpuSecondsOf } from "./server.ts";
 
 /** Wall time and CPU. */
@@ -31,4 +32,21 @@ export function sumOf(costs: readonly Cost[]): Cost {
     wallMs: costs.reduce((sum, { wallMs }) => sum + wallMs, 0),
     cpuMs: costs.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
   };
+}
+
+/** Longest that a bench waits for something that should come: long after that it will not. */
+const PATIENCE_MS = 180_000;
+
+/** Waits until something is so. @throws Error that says what did not come */
+export async function until(
+  what: string,
+  isSo: () => Promise<boolean>,
+  { lookMs }: { lookMs: number },
+): Promise<void> {
+  const start = performance.now();
+  while (!(await isSo())) {
+    if (performance.now() - start > PATIENCE_MS)
+      throw new Error(`waited ${PATIENCE_MS / 1000} s for ${what}`);
+    await sleep(lookMs);
+  }
 }

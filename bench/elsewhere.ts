@@ -16,8 +16,6 @@ export type Order =
   | { readonly do: "sign"; readonly likes: readonly LikeOrder[]; readonly to: Target }
   /** Posts what is signed, so many at once, until all are answered. */
   | { readonly do: "post"; readonly inFlight: number }
-  /** Answers when so many POSTs have come in since this was asked last. */
-  | { readonly do: "expect"; readonly posts: number }
   /** Says what was asked of the others since this was asked last. */
   | { readonly do: "tally" }
   | { readonly do: "end" };

@@ -120,19 +120,14 @@ async function withPlace(
       withDatabase(url, 2, async (database) => {
         await rememberPeople(sql, { first: 0, many: ACTORS, firstId: FIRST_ID, at: ready });
         const posts = await writePosts(database, (2 * (rounds + 1) + 2) * POSTS_A_ROUND + 1);
-        const { child } = await startServer(
-          {
-            ...process.env,
-            DATA_DIR: server.dataFolder(name),
-            DATABASE_URL: url,
-            ORIGIN: SETTINGS.origin,
-            PORT: String(port),
-            HOST: "127.0.0.1",
-            ALLOW_PRIVATE_ADDRESSES: allHosts(ready.port),
-            LOG_LEVEL: "warning",
-          },
-          { running, profile },
-        );
+        const env = {
+          DATA_DIR: server.dataFolder(name),
+          DATABASE_URL: url,
+          ORIGIN: SETTINGS.origin,
+          PORT: String(port),
+          ALLOW_PRIVATE_ADDRESSES: allHosts(ready.port),
+        };
+        const { child } = await startServer(env, { running, profile });
         const target = {
           address: `http://127.0.0.1:${port}`,
           host: new URL(SETTINGS.origin).host,

@@ -2,16 +2,20 @@
 
 import { parseArgs } from "node:util";
 import { benchClick } from "./click.ts";
+import { benchDeliver } from "./deliver.ts";
 import { benchInbox } from "./inbox.ts";
 import type { Options } from "./options.ts";
 import { benchSettle } from "./settle.ts";
 import { benchStart } from "./start.ts";
+import { benchTransfer } from "./transfer.ts";
 
 const BENCHES: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   settle: benchSettle,
   click: benchClick,
   start: benchStart,
   inbox: benchInbox,
+  deliver: benchDeliver,
+  transfer: benchTransfer,
 };
 
 const USAGE = `npm run bench -- ${Object.keys(BENCHES).join("|")} [--database URL] [--patrons 10000,100000] [--rounds 3] [--seconds 6] [--profile FOLDER]`;

@@ -29,8 +29,6 @@ const publicPems = keys.map(({ publicKey }) =>
 
 const port = await freePort();
 const seen = { gets: 0, posts: 0, inboxes: new Set<string>() };
-let expected: { readonly posts: number; readonly met: () => void } | undefined;
-let came = 0;
 let signed: {
   readonly target: Target;
   readonly headers: Record<string, string>;
@@ -54,12 +52,6 @@ async function follow(order: Order): Promise<void> {
       return answer({});
     case "post":
       return answer({ posted: await postAll(order.inFlight) });
-    case "expect":
-      await new Promise<void>((met) => {
-        expected = { posts: order.posts, met };
-        lookWhetherMet();
-      });
-      return answer({});
     case "tally": {
       const tally = { gets: seen.gets, posts: seen.posts, inboxes: seen.inboxes.size };
       [seen.gets, seen.posts] = [0, 0];
@@ -81,14 +73,6 @@ function answer(more: Partial<Answer>): void {
   } satisfies Answer);
 }
 
-function lookWhetherMet(): void {
-  if (expected === undefined || came < expected.posts) return;
-  came -= expected.posts;
-  const { met } = expected;
-  expected = undefined;
-  met();
-}
-
 function answerRequest(request: IncomingMessage, response: ServerResponse): void {
   const address = `http://${request.headers.host}${request.url}`;
   if (request.method === "GET") {
@@ -107,8 +91,6 @@ function answerRequest(request: IncomingMessage, response: ServerResponse): void
     if (!isSigned) return;
     seen.posts += 1;
     seen.inboxes.add(address);
-    came += 1;
-    lookWhetherMet();
   });
 }
 

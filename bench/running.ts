@@ -23,9 +23,9 @@ export interface Watching {
   readonly profile?: string | undefined;
 }
 
-/** Starts a server and waits until it is ready. */
+/** Starts a server and waits until it is ready. `env`: its settings, among them its port. */
 export async function startServer(
-  env: NodeJS.ProcessEnv,
+  env: Readonly<Record<string, string>>,
   { running, profile }: Watching,
 ): Promise<{ child: ChildProcess; wallMs: number }> {
   const start = performance.now();
@@ -33,7 +33,7 @@ export async function startServer(
   const program = join(CHECKOUT, "bin/fediflattr.js");
   const child = spawn(process.execPath, [...profiling, program, "serve"], {
     cwd: CHECKOUT,
-    env,
+    env: { ...process.env, HOST: "127.0.0.1", LOG_LEVEL: "error", ...env },
     stdio: ["ignore", "ignore", "inherit"],
   });
   running.add(child);

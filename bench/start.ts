@@ -65,14 +65,11 @@ async function measureRound(
   try {
     if (served !== undefined) await withClient(served, (sql) => sql`CREATE DATABASE ${sql(name)}`);
     const env = {
-      ...process.env,
       FEDIFLATTR_BUNDLE: from === "bundle" ? "1" : "0",
       DATA_DIR: join(folder, "data"),
       PORT: String(await freePort()),
-      HOST: "127.0.0.1",
       ORIGIN: "",
       DATABASE_URL: served === undefined ? "" : databaseUrl(served, name),
-      LOG_LEVEL: "error",
     };
     return await untilInterrupted(measureStarts(env, running));
   } finally {
@@ -83,7 +80,10 @@ async function measureRound(
   }
 }
 
-async function measureStarts(env: NodeJS.ProcessEnv, running: Set<ChildProcess>): Promise<Round> {
+async function measureStarts(
+  env: Readonly<Record<string, string>>,
+  running: Set<ChildProcess>,
+): Promise<Round> {
   const first = await startServer(env, { running });
   await endProcess(first.child);
   const later = await startServer(env, { running });

@@ -8,9 +8,15 @@ import { discoverInstance, waysJobs, waysSchedule } from "./edges/federation/dis
 import { openDoor } from "./edges/federation/door.ts";
 import { openExchange } from "./edges/federation/exchange.ts";
 import { openFetcher } from "./edges/federation/fetch.ts";
-import { ledgerRoutes, type LedgerParts, takePosted } from "./edges/federation/ledger.ts";
+import {
+  ledgerRoutes,
+  type LedgerParts,
+  openMeeting,
+  takePosted,
+} from "./edges/federation/ledger.ts";
 import { openResolver } from "./edges/federation/resolve.ts";
 import { type Answer, federationRoutes } from "./edges/federation/routes.ts";
+import { ensureOwnActors } from "./features/account/own.ts";
 import { openActorKeys } from "./features/account/secret.ts";
 import type { Resolver } from "./features/thing/find.ts";
 import { multibaseOf } from "./features/statement/proof.ts";
@@ -32,6 +38,8 @@ export interface Federated {
   readonly resolver: Resolver;
   /** False while a peer knows statements of ours that this database has forgotten. */
   readonly isFresh: (peer: bigint) => Promise<boolean>;
+  /** Makes the actors of the instance itself, so that others find them. */
+  prepare(): Promise<void>;
   /** Answers what is for other servers, and leaves the rest to the pages. */
   routes(pages: (request: Request) => Response | Promise<Response>): Answer;
   /** Starts delivering and sending statements. */
@@ -74,7 +82,7 @@ export async function openFederation({
     statements,
     kinds: KINDS,
     clock,
-    discover: (at) => discoverInstance(discovery, at),
+    meet: openMeeting((at) => discoverInstance(discovery, at), clock),
     isFresh: (peer) => exchange.isFresh(peer),
     onTaken: () => {
       exchange.nudge();
@@ -86,6 +94,9 @@ export async function openFederation({
     statements,
     resolver: openResolver({ database, fetcher, egress, clock }),
     isFresh: (peer) => exchange.isFresh(peer),
+    async prepare() {
+      await ensureOwnActors(database.drizzle, origin, clock.now());
+    },
     routes(pages) {
       const ledgerApp = ledgerRoutes(ledger);
       return federationRoutes({

@@ -138,6 +138,7 @@ function runInstance({
       keepEmbedded();
       await publishFee(database);
       await turnMonths(database, clock.now());
+      await federation.prepare();
       const routes = pageRoutes({
         database,
         migrations: await knownMigrations(config.migrationsFolder),

@@ -127,7 +127,7 @@ describe("the README's month", { timeout: 60_000 }, () => {
     ]);
     expect({ receivedMicro, balance }).toEqual({
       receivedMicro: "3400000",
-      balance: { budgetMicro: "0", earningsMicro: "3400000" },
+      balance: { budgetMicro: "0", earningsMicro: "3400000", pendingMicro: "0" },
     });
   });
 

@@ -11,6 +11,7 @@ import { describe, expect, test } from "vitest";
 const ORDER = [
   ["."],
   ["edges/web", "edges/command", "edges/federation"],
+  ["edges/command/demo"],
   ["features/flattr"],
   ["features/budget"],
   ["features/claim"],

@@ -38,6 +38,12 @@ export const STATEMENT_BYTES_MAX = 262_144;
 /** The most lines of one Transfer. */
 export const LINES_MAX = 500;
 
+/** The longest id, and the longest name of a key: what an index of the database holds. */
+export const ID_CHARS_MAX = 500;
+
+/** The most flattrs of one line: what the database counts with. */
+const COUNT_MAX = 2 ** 31 - 1;
+
 /** Below so many patrons a line does not say how many flattrs it holds: the sum alone tells less about a person. */
 export const COUNT_PATRONS_MIN = 3;
 
@@ -96,6 +102,7 @@ export function readFrame(document: unknown): Frame | { readonly fault: FrameFau
   const inOrder =
     Object.keys(document).every((key) => KEYS.has(key)) &&
     typeof id === "string" &&
+    id.length <= ID_CHARS_MAX &&
     Array.isArray(type) &&
     type.length === 2 &&
     type.every((name) => typeof name === "string") &&
@@ -239,7 +246,7 @@ function readLines(listed: readonly Json[]): TransferLine[] | undefined {
     if (
       typeof beneficiary !== "string" ||
       amount === undefined ||
-      (count !== undefined && !(Number.isSafeInteger(count) && (count as number) >= 1)) ||
+      (count !== undefined && !isCount(count)) ||
       seen.has(beneficiary)
     )
       return undefined;
@@ -247,6 +254,10 @@ function readLines(listed: readonly Json[]): TransferLine[] | undefined {
     lines.push({ beneficiary, amount, count: count as number | undefined });
   }
   return lines;
+}
+
+function isCount(count: Json): boolean {
+  return Number.isSafeInteger(count) && (count as number) >= 1 && (count as number) <= COUNT_MAX;
 }
 
 /** An amount as statements write it: a decimal integer without a sign or leading zero, up to 15 digits; else undefined. */

@@ -1,4 +1,4 @@
-/** Text that decides something is compared byte by byte, as SQL's `COLLATE "C"` does. */
+/** Text: how it compares, byte by byte as SQL's `COLLATE "C"` does, and how the words of strangers are shown. */
 
 /** Order of two texts by their UTF-8 bytes; never by locale, and not by UTF-16 units either. */
 export function compareBytes(one: string, other: string): number {
@@ -10,4 +10,10 @@ export function compareBytes(one: string, other: string): number {
     if (difference !== 0) return difference;
   }
   return left.length - right.length;
+}
+
+/** What strangers wrote, for the eyes of an operator: nothing in it moves a cursor or turns text around. */
+export function printable(text: string, charsMax: number): string {
+  const shown = text.toWellFormed().replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "\u{fffd}");
+  return shown.length > charsMax ? `${shown.slice(0, charsMax - 1).toWellFormed()}…` : shown;
 }

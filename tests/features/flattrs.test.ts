@@ -95,16 +95,17 @@ describe("a click", () => {
         click(database, alice, fine),
       ].map(answer),
     );
-    expect(answers).toEqual([
+    // The same click twice: one of the two gives, whichever is first.
+    const twice = [answers[1], answers.at(-1)];
+    expect(new Set(twice)).toEqual(new Set(["given", "again"]));
+    expect([answers[0], ...answers.slice(2, -1)]).toEqual([
       "flattr_owner",
-      "given",
       "given",
       "payee_declined",
       "favourite",
       "not_found",
       "account_unknown",
       "given",
-      "again",
     ]);
     expect(
       await database.sql`SELECT period, count(*)::int AS count FROM flattr GROUP BY period ORDER BY period`,

@@ -67,7 +67,7 @@ describe("a post that was passed on", () => {
   });
 
   test("is not believed when it is another's, private, or no post", async () => {
-    const { host, note, boosted, boosts } = await town();
+    const { database, host, note, boosted, boosts } = await town();
     const other = await remoteHost("127.0.0.2");
     for (const uri of [
       note("/n/claims", { id: `${other.origin}/n/1` }),
@@ -80,6 +80,7 @@ describe("a post that was passed on", () => {
     ])
       await boosted(uri);
     expect(await boosts()).toEqual([]);
+    expect(await database.sql`SELECT uri FROM thing`).toEqual([]);
   });
 
   test("is tried again when its server is not there", async () => {

@@ -40,7 +40,11 @@ import {
   type Proof,
   publicKeyOf,
 } from "../../src/features/statement/proof.ts";
-import { type Taken, takeStatement } from "../../src/features/statement/take.ts";
+import {
+  STATEMENTS_A_DAY_MAX,
+  type Taken,
+  takeStatement,
+} from "../../src/features/statement/take.ts";
 import {
   instanceActor,
   type StatementParts,
@@ -53,6 +57,7 @@ import { openInstance } from "../../src/instance.ts";
 import type { Json } from "../../src/rules/canonical.ts";
 import {
   COUNT_PATRONS_MIN,
+  ID_CHARS_MAX,
   LINES_MAX,
   NAMESPACE,
   STATEMENT_BYTES_MAX,
@@ -545,23 +550,25 @@ describe("statements", () => {
   });
 
   test("are answered with the status and the code that the document names", () => {
-    const FAULTS = [
-      "malformed",
-      "badContext",
-      "wrongAudience",
-      "noProof",
-      "badProof",
-      "forgedOrigin",
-      "unpinnedKey",
-      "badSignature",
-      "retiredKey",
-      "fork",
-      "frozen",
-    ] as const;
-    const wanted: [string, number][] = FAULTS.map((outcome) => [
-      outcome,
-      statusOf({ outcome }).status,
-    ]);
+    type Plain = Exclude<Taken, { receipt: string } | { pullAfter: number } | { outcome: "heard" }>;
+    // Every one of them, or the types do not fit.
+    const faults: Record<Exclude<Plain["outcome"], "unknownPeer">, true> = {
+      malformed: true,
+      badContext: true,
+      wrongAudience: true,
+      noProof: true,
+      badProof: true,
+      forgedOrigin: true,
+      unpinnedKey: true,
+      badSignature: true,
+      retiredKey: true,
+      fork: true,
+      frozen: true,
+      tooMany: true,
+    };
+    const wanted = (Object.keys(faults) as (keyof typeof faults)[]).map(
+      (outcome): [string, number] => [outcome, statusOf({ outcome }).status],
+    );
     wanted.push([
       "unknownPeer",
       statusOf({ outcome: "unknownPeer", introduces: undefined }).status,
@@ -588,8 +595,9 @@ test("the limits that the documents name are those of the code", () => {
   expect(federation).toContain(`${BODY_DEADLINE_MS / 1000} seconds`);
   expect(federation).toContain(`${SKEW_MS_MAX / 3_600_000} hour`);
   expect(federation).toContain(`${DOOR_LIMITS.activities.burst} at once`);
-  expect(protocol).toContain(`${kib(STATEMENT_BYTES_MAX)}`);
   expect(protocol).toContain(`1 to ${LINES_MAX} lines`);
+  expect(protocol).toContain(`the ${STATEMENTS_A_DAY_MAX + 1}st statement`);
+  expect(protocol).toContain(`at most ${ID_CHARS_MAX} characters`);
   expect(protocol).toContain(`at least ${COUNT_PATRONS_MIN} patrons`);
   expect(protocol).toContain(`\`${NAMESPACE}\``);
   expect(protocol).toContain(kib(STATEMENT_BYTES_MAX));

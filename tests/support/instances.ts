@@ -25,37 +25,41 @@ export interface Neighbour {
 
 let made = 0;
 
-/**
- * Starts instances that may speak with each other by http.
- *
- * @param offset shifts their clocks, as CLOCK_OFFSET does
- */
+/** How instances are started. */
+export interface NeighbourOptions {
+  /** Shifts their clocks, as CLOCK_OFFSET does. */
+  readonly offset?: string;
+  readonly settings?: Record<string, string>;
+  /** Others, as `host:port`, with which they may speak by http, too. */
+  readonly allow?: readonly string[];
+  /** Takes what ends one, for those that several tests share. */
+  readonly whenOver?: (end: () => Promise<void>) => void;
+}
+
+/** Starts instances that may speak with each other by http. */
 export async function neighbours(
   count: number,
-  { offset = "PT0S", settings = {} }: { offset?: string; settings?: Record<string, string> } = {},
+  { offset = "PT0S", settings = {}, allow = [], whenOver = onTestFinished }: NeighbourOptions = {},
 ): Promise<Neighbour[]> {
   const ports = await freePorts(count);
   const hosts = ports.map((port) => `127.0.0.1:${port}`);
+  const allowed = [...hosts, ...allow];
   return Promise.all(
-    hosts.map((host, place) => neighbour(host, { ports, place, offset, settings, hosts })),
+    hosts.map((host, place) =>
+      neighbour(host, { port: ports[place]!, offset, settings, allowed, whenOver }),
+    ),
   );
 }
 
 async function neighbour(
   host: string,
   {
-    ports,
-    place,
+    port,
     offset,
     settings,
-    hosts,
-  }: {
-    ports: number[];
-    place: number;
-    offset: string;
-    settings: Record<string, string>;
-    hosts: string[];
-  },
+    allowed,
+    whenOver,
+  }: Required<Omit<NeighbourOptions, "allow">> & { port: number; allowed: readonly string[] },
 ): Promise<Neighbour> {
   const serverUrl = inject("serverUrl");
   const name = `fl_n_${process.pid}_${(made += 1)}`;
@@ -68,10 +72,10 @@ async function neighbour(
         DATA_DIR: folder,
         DATABASE_URL: url,
         ORIGIN: `http://${host}`,
-        PORT: String(ports[place]),
+        PORT: String(port),
         HOST: "127.0.0.1",
         CLOCK_OFFSET: clockOffset,
-        ALLOW_PRIVATE_ADDRESSES: hosts.join(","),
+        ALLOW_PRIVATE_ADDRESSES: allowed.join(","),
         ...settings,
       }),
     );
@@ -85,7 +89,7 @@ async function neighbour(
     state.isRunning = false;
     await state.instance.close();
   };
-  onTestFinished(async () => {
+  whenOver(async () => {
     if (!state.isRunning) state.instance = await start(state.offset);
     state.isRunning = true;
     const findings = await checkBooks(state.instance.database);

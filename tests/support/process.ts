@@ -46,21 +46,22 @@ function environment(folder: string, extra: Environment): NodeJS.ProcessEnv {
   };
 }
 
-/** Starts a script in a process of its own, on a data folder. */
+/** Starts a script in a process of its own, on a data folder. With `stdin: "pipe"` it can be spoken to. */
 export function startScript(
   file: string,
   folder: string,
   args: readonly string[],
   extra: Environment = {},
+  { stdin = "ignore" }: { readonly stdin?: "ignore" | "pipe" } = {},
 ): Running {
   const child = spawn(process.execPath, [file, ...args], {
     env: environment(folder, extra),
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [stdin, "pipe", "pipe"],
   });
   let stdout = "";
   let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  child.stdout!.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   const ended = once(child, "close").then(([status, signal]) => ({
     status: status as number | null,
     signal: signal as NodeJS.Signals | null,

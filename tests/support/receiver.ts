@@ -96,7 +96,7 @@ export async function receiver(
     fetcher,
     clock,
     origin,
-    isAllowedPrivate: egress.isAllowedPrivate,
+    isAllowedPrivate: (host) => egress.isAllowedPrivate(host),
     limits,
   });
   answer = async (request, remote) => {

@@ -22,7 +22,7 @@ export interface DemoParts extends Program {
   readonly isJson: boolean;
 }
 
-/** Adds the command. @param open called when the demonstration begins; true is told when the books differ */
+/** Adds the command. @param run gives the play what it needs, and learns whether the books agree */
 export function demoCommand(
   program: Command,
   run: (play: (parts: DemoParts) => Promise<boolean>) => Promise<void>,
@@ -73,18 +73,19 @@ async function play(parts: DemoParts, isKept: boolean): Promise<boolean> {
     await november(stage);
     const differenceMicro = await december(stage);
     told.end({ differenceMicro });
-    if (isKept && differenceMicro === 0n) await keep(stage, remark);
+    if (!isKept) told.say("To click through both: npm run demo -- --keep");
+    else if (differenceMicro === 0n) await keep(stage, remark);
     return differenceMicro === 0n;
   } finally {
     // The last made goes first, but both instances at once; whatever becomes of one, the others end.
     const [removeFolder, closeLantern, ...stopInstances] = ends;
     await Promise.allSettled(stopInstances.map((end) => end()));
-    for (const end of [closeLantern, removeFolder]) await end?.();
+    for (const end of [closeLantern, removeFolder]) await Promise.allSettled([end?.()]);
   }
 }
 
-function introduce({ say }: Teller): void {
-  say(
+function introduce(told: Teller): void {
+  told.say(
     `One month of Fediflattr in fast motion. Harbour and Meadow are two instances, Lantern is an
 ordinary server; all of them run on this machine as real processes that talk over HTTP, only
 their clocks are set forward. Each line is something that has just happened and was checked.`,

@@ -2,29 +2,21 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
-import { and, eq } from "drizzle-orm";
-import type { PeerId } from "../../features/peer/peer.ts";
-import { raiseAlarm } from "../../features/peer/peer.ts";
-import { peer as peers, peerKey } from "../../features/peer/schema.ts";
-import {
-  type Document,
-  isSigned,
-  type Proof,
-  publicKeyOf,
-} from "../../features/statement/proof.ts";
-import { type Kinds, type Taken, takeStatement } from "../../features/statement/take.ts";
-import {
-  instanceActor,
-  lastStatement,
-  type StatementParts,
-} from "../../features/statement/write.ts";
+import { eq } from "drizzle-orm";
+import { type PeerId, raiseAlarm } from "../../features/peer/peer.ts";
+import { peer as peers } from "../../features/peer/schema.ts";
+import { type Kinds, logBehind, type Taken, takeStatement } from "../../features/statement/take.ts";
+import { lastStatement, type StatementParts } from "../../features/statement/write.ts";
 import { recoverOwn } from "../../features/transfer/recover.ts";
 import { sendTransfers } from "../../features/transfer/send.ts";
-import { canonicalJson, type Json } from "../../rules/canonical.ts";
+import type { Json } from "../../rules/canonical.ts";
 import { type JsonLimits, parseJson } from "../../rules/json.ts";
 import { isObject, STATEMENT_BYTES_MAX } from "../../rules/statement.ts";
+import { printable } from "../../rules/text.ts";
 import type { Egress } from "../../store/egress.ts";
-import { type Clock, sqlTime } from "../../store/time.ts";
+import { addJob } from "../../store/jobs.ts";
+import { type Clock, sqlTime, Temporal } from "../../store/time.ts";
+import { compareHeads, headOf, type PeerRow, seqOf } from "./heads.ts";
 import { signPull } from "./pull-signature.ts";
 
 /** What the exchange needs. */
@@ -44,14 +36,21 @@ const ANSWER_LIMITS: JsonLimits = {
 };
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Whole requests to a peer. */
-const DEADLINE_MS = 30_000;
+/** One request to a peer, to the end of its answer. */
+const DEADLINE_MS = 10_000;
 
-/** Pages of one pull; what is left comes with the next. */
+/** Pages of one pull, and the time for all of them; what is left comes with the next. */
 const PAGES_MAX = 200;
+const PULL_MS_MAX = 60_000;
 
-/** Peers that are posted to at once. */
-const PEERS_AT_ONCE = 8;
+/** Peers that are posted to at once. Those that do not answer hold a place for some seconds, and less often each time. */
+const PEERS_AT_ONCE = 16;
+
+/** A peer that knows of more than is here, and does not show it, is asked again after this. */
+const BEHIND_MS = 5 * 60_000;
+
+/** What a peer answered is quoted so far. */
+const QUOTE_CHARS_MAX = 200;
 
 /** While a statement is on its way nobody else takes it. */
 const LEASE_MS = 60_000;
@@ -67,13 +66,6 @@ const PAUSE_FIRST_MS = 500;
 
 /** Whatever happens, a peer is tried again within so long. */
 const PAUSE_MS_MAX = 6 * 3_600_000;
-
-interface PeerRow {
-  readonly id: PeerId;
-  readonly actor: string;
-  readonly host: string;
-  readonly ledger: string;
-}
 
 /** The running exchange. */
 export interface Exchange {
@@ -98,10 +90,12 @@ const logger = getLogger(["fediflattr", "statements"]);
 export function openExchange(parts: ExchangeParts): Exchange {
   const { statements, kinds, egress, clock } = parts;
   const { database } = statements;
-  const fresh = new Map<PeerId, Promise<boolean>>();
+  const fresh = new Map<PeerId, { asked: Promise<boolean>; is?: boolean; untilMs: number }>();
   const stopping = new AbortController();
   let wake = () => {};
   let running: Promise<void> | undefined;
+  /** Peers that are being posted to. One that does not answer keeps nobody else waiting. */
+  const posting = new Map<PeerId, Promise<void>>();
 
   const ask = async (peer: PeerRow, path: string): Promise<Json> => {
     const url = `${peer.ledger}/${new URL(database.settings.origin).host}/${path}`;
@@ -121,21 +115,33 @@ export function openExchange(parts: ExchangeParts): Exchange {
     return parseJson(textOf(body), ANSWER_LIMITS) as Json;
   };
 
-  const take = (document: unknown): Promise<Taken> =>
-    takeStatement(statements, kinds, document, clock.now());
+  /** What a peer shows as said by itself; "strange" is said by somebody else, whoever that is. */
+  const take = async (
+    { actor }: PeerRow,
+    document: unknown,
+  ): Promise<Taken["outcome"] | "strange"> => {
+    if (!isObject(document) || document["actor"] !== actor) return "strange";
+    return (await takeStatement(statements, kinds, document, clock.now())).outcome;
+  };
 
   const pull = async (id: PeerId): Promise<void> => {
     const peer = await rowOf(id);
+    if (peer.state !== "open") return;
+    const until = clock.real().add({ milliseconds: PULL_MS_MAX });
     for (let page = 0; page < PAGES_MAX; page += 1) {
+      if (stopping.signal.aborted) return;
+      const isLate = Temporal.Instant.compare(clock.real(), until) > 0;
+      if (isLate) return addJob(database.drizzle, logBehind, { peer: String(id) }, `pull:${id}`);
       const last = (await lastStatement(database.drizzle, id, "in"))?.seq ?? 0;
       const answer = await ask(peer, `after/${last}`);
       const listed = isObject(answer) ? answer["statements"] : undefined;
       if (!Array.isArray(listed))
         throw new Error(`${peer.host} answers a pull with something else`);
       for (const document of listed as Json[]) {
-        const { outcome } = await take(document);
+        const outcome = await take(peer, document);
+        if (outcome === "tooMany") return;
         if (!TAKEN.has(outcome)) {
-          await alarm(id, `its log has a statement that cannot be taken: ${outcome}`);
+          await alarmOf(id, `its log has a statement that cannot be taken: ${outcome}`, outcome);
           return;
         }
       }
@@ -144,7 +150,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
     }
   };
 
-  const rowOf = async (id: PeerId): Promise<PeerRow> => {
+  const rowOf = async (id: PeerId): Promise<PeerRow & { state: string }> => {
     const [row] = await database.drizzle.select().from(peers).where(eq(peers.id, id));
     return row!;
   };
@@ -156,33 +162,22 @@ export function openExchange(parts: ExchangeParts): Exchange {
     );
   };
 
-  /** The signed head of a peer, if it answers with one. */
-  const headOf = async (peer: PeerRow): Promise<Document | undefined> => {
-    const head = await ask(peer, "head");
-    if (!isObject(head)) return undefined;
-    const proof = head["proof"];
-    if (!isObject(proof) || head["actor"] !== peer.actor) return undefined;
-    if (head["to"] !== instanceActor(database.settings.origin)) return undefined;
-    const [key] = await database.drizzle
-      .select()
-      .from(peerKey)
-      .where(and(eq(peerKey.peer, peer.id), eq(peerKey.id, methodOf(proof))));
-    const publicKey = key === undefined ? undefined : publicKeyOf(key.publicKeyMultibase);
-    const document: Document = head;
-    return publicKey !== undefined && isSigned(document, document["proof"] as Proof, publicKey)
-      ? document
-      : undefined;
+  /** A fork says more about itself, and a frozen line is known. */
+  const alarmOf = async (id: PeerId, what: string, outcome: string): Promise<void> => {
+    if (outcome !== "fork" && outcome !== "frozen") await alarm(id, what);
   };
+
+  const heads = { statements, clock, ask, pull };
 
   /** Gets back what we had signed and this database has forgotten: it was restored from a backup. */
   const checkFresh = async (id: PeerId): Promise<boolean> => {
     const peer = await rowOf(id);
-    const head = await headOf(peer).catch(() => undefined);
+    const head = await headOf(heads, peer).catch(() => undefined);
     // A peer that does not answer cannot tell; if it knows more, it will say so as a fork, and both are kept.
     if (head === undefined) return true;
     for (let page = 0; page < PAGES_MAX; page += 1) {
       const last = (await lastStatement(database.drizzle, id, "out"))?.seq ?? 0;
-      if (seqOf(head["received"]) <= last) break;
+      if (seqOf(head["received"]) <= last || stopping.signal.aborted) break;
       const answer = await ask(peer, `received/${last}`);
       const listed = isObject(answer) ? answer["statements"] : undefined;
       for (const document of Array.isArray(listed) ? (listed as Json[]) : []) {
@@ -194,7 +189,13 @@ export function openExchange(parts: ExchangeParts): Exchange {
           return false;
         }
       }
-      if (((await lastStatement(database.drizzle, id, "out"))?.seq ?? 0) === last) return false;
+      if (((await lastStatement(database.drizzle, id, "out"))?.seq ?? 0) === last) {
+        await alarm(
+          id,
+          `it says that it received statement ${seqOf(head["received"])} of ours, which is not here, and does not show it: nothing is sent to it`,
+        );
+        return false;
+      }
     }
     if (seqOf(head["log"]) > ((await lastStatement(database.drizzle, id, "in"))?.seq ?? 0))
       await pull(id).catch(() => {});
@@ -203,7 +204,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
 
   const isFresh = (id: PeerId): Promise<boolean> => {
     const known = fresh.get(id);
-    if (known !== undefined) return known;
+    if (known !== undefined && known.untilMs > clock.real().epochMilliseconds) return known.asked;
     const asked = checkFresh(id).catch((error: unknown) => {
       logger.warning("peer {peer} cannot be asked for its head: {error}", {
         peer: String(id),
@@ -211,30 +212,81 @@ export function openExchange(parts: ExchangeParts): Exchange {
       });
       return true;
     });
-    fresh.set(id, asked);
-    return asked;
+    const kept = { asked, untilMs: Number.POSITIVE_INFINITY };
+    fresh.set(id, kept);
+    return asked.then((is) => {
+      const untilMs = is ? kept.untilMs : clock.real().epochMilliseconds + BEHIND_MS;
+      fresh.set(id, { asked, is, untilMs });
+      return is;
+    });
   };
 
-  const sendDue = async (): Promise<void> => {
-    const written = await sendTransfers(statements, clock.now(), isFresh);
+  /** Whether a log may be written now. A peer that was not asked yet is asked, and its Transfers follow then. */
+  const isKnownFresh = async (id: PeerId): Promise<boolean> => {
+    const known = fresh.get(id);
+    if (known?.is !== undefined && known.untilMs > clock.real().epochMilliseconds) return known.is;
+    if (known === undefined || known.is !== undefined)
+      void isFresh(id).then((is) => (is ? sendSoon() : undefined));
+    return false;
+  };
+
+  const sendOnce = async (): Promise<void> => {
+    const written = await sendTransfers(statements, clock.now(), isKnownFresh);
     if (written.length > 0) wake();
   };
 
-  /** Posts the next statement of each peer that is due. @returns whether there was any */
+  /** One run at a time, and one more for all who ask meanwhile. */
+  let sending: Promise<void> | undefined;
+  let isAskedAgain = false;
+  const sendDue = (): Promise<void> => {
+    isAskedAgain = true;
+    sending ??= (async () => {
+      while (isAskedAgain && !stopping.signal.aborted) {
+        isAskedAgain = false;
+        await sendOnce();
+      }
+    })().finally(() => (sending = undefined));
+    return sending;
+  };
+
+  const sendSoon = (): void => {
+    void sendDue().catch((error: unknown) =>
+      logger.warning("Transfers cannot be written now: {error}", { error }),
+    );
+  };
+
+  /** Begins to post the next statement of each peer that is due. @returns whether there was any */
   const postDue = async (): Promise<boolean> => {
+    const places = PEERS_AT_ONCE - posting.size;
+    if (places <= 0) return false;
     const now = clock.real();
+    const busy = [...posting.keys()].join();
     const due = await database.sql<
       (PeerRow & { peer: bigint; seq: bigint; kind: string; document: string; attempts: number })[]
     >`
       UPDATE statement s SET due_at = ${sqlTime(now.add({ milliseconds: LEASE_MS }))}::timestamptz, attempts = s.attempts + 1
         FROM (SELECT d.peer, d.seq FROM statement d JOIN peer p ON p.id = d.peer
                WHERE d.due_at <= ${sqlTime(now)}::timestamptz AND d.direction = 'out' AND p.state = 'open'
+                 AND d.peer <> ALL(string_to_array(${busy}, ',')::bigint[])
                  AND NOT EXISTS (SELECT FROM statement e WHERE e.peer = d.peer AND e.direction = 'out'
                                     AND e.due_at IS NOT NULL AND e.seq < d.seq)
-               ORDER BY d.due_at LIMIT ${PEERS_AT_ONCE} FOR UPDATE OF d SKIP LOCKED) next, peer p
+               ORDER BY d.due_at LIMIT ${places} FOR UPDATE OF d SKIP LOCKED) next, peer p
        WHERE s.peer = next.peer AND s.direction = 'out' AND s.seq = next.seq AND p.id = s.peer
       RETURNING s.peer, s.seq, s.kind, s.document, s.attempts, p.id, p.actor, p.host, p.ledger`;
-    await Promise.all(due.map((one) => postOne(one, { ...one, seq: Number(one.seq) })));
+    for (const one of due) {
+      const posted = postOne(one, { ...one, seq: Number(one.seq) })
+        .catch((error: unknown) =>
+          logger.warning("a statement to {host} cannot be sent now: {error}", {
+            host: one.host,
+            error,
+          }),
+        )
+        .finally(() => {
+          posting.delete(one.id);
+          wake();
+        });
+      posting.set(one.id, posted);
+    }
     return due.length > 0;
   };
 
@@ -247,9 +299,10 @@ export function openExchange(parts: ExchangeParts): Exchange {
       attempts,
     }: { seq: number; kind: string; document: string; attempts: number },
   ): Promise<void> => {
-    const failure = await deliver(peer, { kind, document }).catch((error: unknown) =>
+    const fault = await deliver(peer, { kind, document }).catch((error: unknown) =>
       error instanceof Error ? error.message : String(error),
     );
+    const failure = fault === undefined ? undefined : printable(fault, QUOTE_CHARS_MAX);
     if (failure === undefined) {
       // Answered by its Receipt; a Receipt of ours by having arrived.
       if (kind === "Receipt")
@@ -258,7 +311,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
     }
     const pause = Math.min(PAUSE_MS_MAX, PAUSE_FIRST_MS * 2 ** Math.min(attempts, 30));
     await database.sql`
-      UPDATE statement SET due_at = ${sqlTime(clock.real().add({ milliseconds: pause }))}::timestamptz, last_error = ${failure.slice(0, 200)}
+      UPDATE statement SET due_at = ${sqlTime(clock.real().add({ milliseconds: pause }))}::timestamptz, last_error = ${failure}
        WHERE peer = ${peer.id} AND direction = 'out' AND seq = ${seq} AND due_at IS NOT NULL`;
     logger.info("statement {seq} to {host}: {failure}", { seq, host: peer.host, failure });
     if (attempts === ATTEMPTS_SILENT)
@@ -283,93 +336,17 @@ export function openExchange(parts: ExchangeParts): Exchange {
     if (status !== 200)
       return `status ${status}: ${Buffer.from(body).toString("utf8").slice(0, 120)}`;
     if (kind === "Receipt") return undefined;
-    const receipt = parseJson(textOf(body), ANSWER_LIMITS);
-    const { outcome } = await take(receipt);
+    const outcome = await take(peer, parseJson(textOf(body), ANSWER_LIMITS));
     // Its log has something before this Receipt, such as its Terms.
     if (outcome === "gap") await pull(peer.id);
     else if (!TAKEN.has(outcome)) {
-      await alarm(peer.id, `it answers with something that is no Receipt: ${outcome}`);
+      await alarmOf(peer.id, `it answers with something that is no Receipt: ${outcome}`, outcome);
       return `its answer: ${outcome}`;
     }
-    await sendDue();
+    sendSoon();
     const [left] = await database.sql`
       SELECT FROM statement WHERE peer = ${peer.id} AND direction = 'out' AND id = ${(JSON.parse(document) as { id: string }).id} AND receipt_seq IS NULL`;
     return left === undefined ? undefined : "its answer is for something else";
-  };
-
-  const compareOne = async (peer: PeerRow): Promise<void> => {
-    const head = await headOf(peer);
-    if (head === undefined) return alarm(peer.id, "it has no signed head to compare with");
-    const ours = await lastStatement(database.drizzle, peer.id, "in");
-    const theirs = await lastStatement(database.drizzle, peer.id, "out");
-    const differs = async (
-      what: string,
-      said: Json | undefined,
-      direction: "in" | "out",
-      own: number,
-    ) => {
-      const seq = seqOf(said);
-      if (seq > own)
-        return direction === "out"
-          ? `it received statement ${seq} of ours, which is not here`
-          : undefined;
-      if (seq === 0) return undefined;
-      const [known] = await database.sql<{ digest: string }[]>`
-        SELECT digest FROM statement WHERE peer = ${peer.id} AND direction = ${direction} AND seq = ${seq}`;
-      return isObject(said) && known?.digest === said["digest"]
-        ? undefined
-        : `${what} differ at number ${seq}`;
-    };
-    const found =
-      (await differs("our statements", head["received"], "out", theirs?.seq ?? 0)) ??
-      (await differs("its statements", head["log"], "in", ours?.seq ?? 0));
-    if (found !== undefined) return alarm(peer.id, found);
-    if (seqOf(head["log"]) > (ours?.seq ?? 0)) await pull(peer.id);
-    const wrong = await comparePositions(peer.id, head["positions"]);
-    // Something may be on its way: positions are compared only where both logs are.
-    if (
-      wrong !== undefined &&
-      seqOf(head["received"]) === (theirs?.seq ?? 0) &&
-      seqOf(head["log"]) === (ours?.seq ?? 0)
-    )
-      await alarm(peer.id, wrong);
-  };
-
-  const comparePositions = async (
-    id: PeerId,
-    said: Json | undefined,
-  ): Promise<string | undefined> => {
-    const rows = await database.sql<
-      {
-        currency: string;
-        acceptedIn: bigint;
-        settledIn: bigint;
-        acceptedOut: bigint;
-        settledOut: bigint;
-      }[]
-    >`
-      SELECT currency, accepted_in AS "acceptedIn", settled_in AS "settledIn", accepted_out AS "acceptedOut", settled_out AS "settledOut"
-        FROM position WHERE peer = ${id}`;
-    const theirs = new Map(
-      (Array.isArray(said) ? (said as Json[]) : []).flatMap((one) =>
-        isObject(one) && typeof one["currency"] === "string"
-          ? [[one["currency"], one] as const]
-          : [],
-      ),
-    );
-    for (const { currency, acceptedIn, settledIn, acceptedOut, settledOut } of rows) {
-      const one = theirs.get(currency);
-      const wanted = {
-        in: { accepted: String(acceptedOut), settled: String(settledOut) },
-        out: { accepted: String(acceptedIn), settled: String(settledIn) },
-      };
-      const isEqual =
-        one !== undefined &&
-        canonicalJson({ in: one["in"] ?? null, out: one["out"] ?? null }) === canonicalJson(wanted);
-      if (!isEqual)
-        return `the positions in ${currency} differ: ours say ${canonicalJson(wanted)}, its say ${canonicalJson(one ?? null)}`;
-    }
-    return undefined;
   };
 
   const loop = async (): Promise<void> => {
@@ -393,13 +370,18 @@ export function openExchange(parts: ExchangeParts): Exchange {
     isFresh,
     async compareAll() {
       const all = await database.drizzle.select().from(peers).where(eq(peers.state, "open"));
-      for (const peer of all)
-        await compareOne(peer).catch((error: unknown) =>
-          alarm(
-            peer.id,
-            `its head cannot be compared: ${error instanceof Error ? error.message : String(error)}`,
-          ),
-        );
+      const next = all.values();
+      const compareNext = async (): Promise<void> => {
+        for (const peer of next) {
+          if (stopping.signal.aborted) return;
+          const found = await compareHeads(heads, peer).catch(
+            (error: unknown) =>
+              `its head cannot be compared: ${error instanceof Error ? error.message : String(error)}`,
+          );
+          if (found !== undefined) await alarm(peer.id, found);
+        }
+      };
+      await Promise.all(Array.from({ length: PEERS_AT_ONCE }, compareNext));
     },
     start() {
       running ??= loop();
@@ -408,12 +390,13 @@ export function openExchange(parts: ExchangeParts): Exchange {
       stopping.abort();
       wake();
       await running;
+      await Promise.allSettled([...posting.values(), sending]);
     },
   };
 }
 
 /** Outcomes after which the log goes on. */
-const TAKEN: ReadonlySet<Taken["outcome"]> = new Set([
+const TAKEN: ReadonlySet<string> = new Set<Taken["outcome"]>([
   "Accept",
   "Reject",
   "Noted",
@@ -421,16 +404,6 @@ const TAKEN: ReadonlySet<Taken["outcome"]> = new Set([
   "heard",
 ]);
 
-function seqOf(head: Json | undefined): number {
-  const seq = isObject(head) ? head["seq"] : undefined;
-  return typeof seq === "number" && Number.isSafeInteger(seq) ? seq : 0;
-}
-
 function textOf(body: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(body);
-}
-
-function methodOf(proof: { readonly [key: string]: Json }): string {
-  const { verificationMethod } = proof;
-  return typeof verificationMethod === "string" ? verificationMethod : "";
 }

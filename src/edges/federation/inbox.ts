@@ -78,7 +78,9 @@ export function skeletonOf({ activity, id, actorUri }: Admitted): Document {
  */
 export async function takeIn(parts: InboxParts, admitted: Admitted): Promise<boolean> {
   const at = parts.clock.now();
-  const kind = typesOf(admitted.activity).find((type) => type in EFFECTS || type in OWN_STATEMENT);
+  const kind = typesOf(admitted.activity).find(
+    (type) => Object.hasOwn(EFFECTS, type) || Object.hasOwn(OWN_STATEMENT, type),
+  );
   const logger = getLogger(["fediflattr", "inbox"]);
   if (kind === undefined) {
     logger.debug("{id} is of no kind that is used here", { id: admitted.id });

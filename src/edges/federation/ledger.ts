@@ -5,6 +5,7 @@ import { eq } from "drizzle-orm";
 import { Hono } from "hono";
 import {
   type FoundInstance,
+  mayMeet,
   openPeer,
   type Peer,
   peerOfActor,
@@ -13,13 +14,19 @@ import {
 import { peer as peers, peerKey } from "../../features/peer/schema.ts";
 import { publicKeyOf } from "../../features/statement/proof.ts";
 import { headFor, logAfter } from "../../features/statement/log.ts";
-import { type Kinds, type Taken, takeStatement } from "../../features/statement/take.ts";
+import {
+  isSignedByOne,
+  type Kinds,
+  type Taken,
+  takeStatement,
+} from "../../features/statement/take.ts";
 import { instanceActor, type StatementParts } from "../../features/statement/write.ts";
 import { type JsonLimits, JsonFault, parseJson } from "../../rules/json.ts";
-import { NAMESPACE, STATEMENT_BYTES_MAX } from "../../rules/statement.ts";
+import { type Frame, NAMESPACE, originOf, STATEMENT_BYTES_MAX } from "../../rules/statement.ts";
+import { recent, together } from "../../store/recent.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Clock } from "../../store/time.ts";
-import { type BodyFault, readBody } from "./limits.ts";
+import { type BodyFault, openBuckets, readBody } from "./limits.ts";
 import { isPulledBy, readPull } from "./pull-signature.ts";
 
 /** What the endpoint needs. */
@@ -27,8 +34,8 @@ export interface LedgerParts {
   readonly statements: StatementParts;
   readonly kinds: Kinds;
   readonly clock: Clock;
-  /** Asks an origin for its instance actor, its ledger and its keys: the one fetch that a request may make. */
-  readonly discover: (origin: string) => Promise<FoundInstance | undefined>;
+  /** Asks a stranger's origin for its instance actor, its ledger and its keys: the one fetch that a request may make. */
+  readonly meet: Meeting;
   /** False while our own log to a peer is behind what it knows. */
   readonly isFresh: (peer: PeerId) => Promise<boolean>;
   /** Something was taken in: there may be an answer to send, or a gap to fill. */
@@ -49,7 +56,7 @@ const logger = getLogger(["fediflattr", "statements"]);
 
 /** Takes one statement, as it came. Also the way in through the instance actor's inbox. */
 export async function takePosted(
-  { statements, kinds, clock, discover, isFresh, onTaken }: LedgerParts,
+  { statements, kinds, clock, meet, isFresh, onTaken }: LedgerParts,
   bytes: Uint8Array,
   { isByInbox = false } = {},
 ): Promise<ReturnType<typeof statusOf>> {
@@ -65,51 +72,84 @@ export async function takePosted(
   const actor = (document as { actor?: unknown } | null)?.actor;
   const known =
     typeof actor === "string" ? await peerOfActor(statements.database.drizzle, actor) : undefined;
-  if (known !== undefined && !(await isFresh(known.id))) return BEHIND;
+  if (known?.state === "open" && !(await isFresh(known.id))) return BEHIND;
   let taken = await takeStatement(statements, kinds, document, clock.now());
   if (taken.outcome === "unknownPeer" && taken.introduces !== undefined) {
-    const refusal = await introduce({ statements, discover, clock }, taken.introduces);
+    const refusal = await introduce({ statements, meet, clock }, taken.introduces);
     if (refusal !== undefined) return refusal;
     taken = await takeStatement(statements, kinds, document, clock.now());
   }
   const answer = statusOf(taken);
-  if (!isByInbox || answer.status !== 200) {
-    onTaken(taken);
-    return answer;
-  }
   // An inbox gives no answers: the Receipt is posted.
-  await postReceipt(statements, answer.body);
-  onTaken(taken);
-  return { status: 202, body: "" };
+  const isPosted = isByInbox && answer.status === 200;
+  if (isPosted) await postReceipt(statements, answer.body);
+  // What strangers send makes no work beyond this.
+  if (answer.status < 300) onTaken(taken);
+  return isPosted ? { status: 202, body: "" } : answer;
 }
 
 async function postReceipt({ database }: StatementParts, receipt: string): Promise<void> {
   const { id } = JSON.parse(receipt) as { id: string };
-  await database.sql`UPDATE statement SET due_at = 'epoch' WHERE id = ${id} AND direction = 'out'`;
+  // One that is on its way already keeps its pauses, however often the same statement comes.
+  await database.sql`UPDATE statement SET due_at = 'epoch' WHERE id = ${id} AND direction = 'out' AND due_at IS NULL`;
 }
 
-/** First contact: who offers Terms is looked up at its own origin, and its keys are pinned. */
-async function introduce(
-  {
-    statements: { database },
-    discover,
-    clock,
-  }: Pick<LedgerParts, "statements" | "discover" | "clock">,
-  actor: string,
-): Promise<ReturnType<typeof statusOf> | undefined> {
-  if (!URL.canParse(actor)) return statusOf({ outcome: "unknownPeer", introduces: undefined });
-  const found = await discover(new URL(actor).origin).catch((error: unknown) => {
-    logger.info("{actor} offers Terms and cannot be looked up: {error}", { actor, error });
-    return undefined;
+/** What is found at the origin of a stranger; "busy" when too many strangers came. */
+export type Meeting = (origin: string) => Promise<FoundInstance | "busy" | undefined>;
+
+/** Strangers that are looked up: a handful at once, then one each five seconds. Honest ones come again. */
+const MEETINGS = { burst: 50, perSecond: 0.2 };
+
+/** How long an origin that was no instance of our kind, or did not answer, is not asked again. */
+const STRANGE_REMEMBERED_MS = 10 * 60_000;
+const STRANGE_MAX = 10_000;
+
+/**
+ * Looks strangers up within limits, since anybody can make up names of them: each origin once at a time, failures
+ * remembered, and all together no more than so many.
+ *
+ * @param discover asks an origin, over the network
+ */
+export function openMeeting(
+  discover: (origin: string) => Promise<FoundInstance | undefined>,
+  clock: Clock,
+): Meeting {
+  const strange = recent<string, number>(STRANGE_MAX);
+  const buckets = openBuckets(MEETINGS);
+  return together(async (origin: string) => {
+    const now = clock.real().epochMilliseconds;
+    if ((strange.get(origin) ?? 0) > now) return undefined;
+    if (buckets.take("all", now) > 0) return "busy";
+    const found = await discover(origin).catch((error: unknown) => {
+      logger.info("{origin} offers Terms and cannot be looked up: {error}", { origin, error });
+      return undefined;
+    });
+    if (found === undefined) strange.set(origin, now + STRANGE_REMEMBERED_MS);
+    return found;
   });
-  if (found === undefined || found.actor !== actor || found.keys.length === 0)
-    return statusOf({ outcome: "unknownPeer", introduces: undefined });
+}
+
+/**
+ * First contact: who offers Terms is looked up at its own origin, and its keys are pinned, if one of them signed what
+ * it offers. Until then nothing is written down.
+ */
+async function introduce(
+  { statements: { database }, meet, clock }: Pick<LedgerParts, "statements" | "meet" | "clock">,
+  frame: Frame,
+): Promise<ReturnType<typeof statusOf> | undefined> {
+  const origin = originOf(frame.actor);
+  const isElsewhere = origin !== undefined && origin !== database.settings.origin;
+  if (!isElsewhere || !(await mayMeet(database.drizzle, clock.now()))) return UNKNOWN;
+  const found = await meet(origin);
+  if (found === "busy") return BUSY;
+  if (found === undefined || found.actor !== frame.actor || !isSignedByOne(frame, found.keys))
+    return UNKNOWN;
   try {
     await database.drizzle.transaction((tx) => openPeer(database, tx, found, clock.now()));
     return undefined;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return statusOf({ outcome: "unknownPeer", introduces: undefined });
+    return UNKNOWN;
   }
 }
 
@@ -143,6 +183,7 @@ export function ledgerRoutes(parts: LedgerParts): Hono {
     async (request: Request, host: string, after: string, path: string) => {
       const peer = await pullerOf(request, host, path);
       if (peer === undefined || !/^(0|[1-9]\d{0,14})$/.test(after)) return undefined;
+      if (peer.state !== "open") return FROZEN;
       const page = await logAfter(statements, { peer: peer.id, direction, after: Number(after) });
       // The documents are given as they were signed, byte for byte.
       return `{"statements":[${page.statements.join(",")}],"more":${page.more}}`;
@@ -182,12 +223,14 @@ export function ledgerRoutes(parts: LedgerParts): Hono {
     )
     .get("/ledger/:host/head", async (c) => {
       const peer = await pullerOf(c.req.raw, c.req.param("host"), c.req.path);
-      return answer(peer === undefined ? undefined : await headFor(statements, peer, clock.now()));
+      if (peer === undefined) return answer(undefined);
+      return answer(peer.state === "open" ? await headFor(statements, peer, clock.now()) : FROZEN);
     });
 }
 
-function answer(text: string | undefined): Response {
+function answer(text: string | typeof FROZEN | undefined): Response {
   const headers = { "content-type": "application/json", "cache-control": "no-store" };
+  if (typeof text === "object") return new Response(text.body, { status: text.status, headers });
   return text === undefined
     ? Response.json(
         {
@@ -219,9 +262,17 @@ const BEHIND = {
   }),
 } as const;
 
+const BUSY = {
+  status: 503,
+  body: JSON.stringify({
+    error: "busy",
+    error_description: "Too many instances want to be met. Please try again.",
+  }),
+} as const;
+
 /** The answer to a statement: its status, and the Receipt or a code with a sentence. */
 export function statusOf(taken: Taken): {
-  readonly status: 200 | 202 | 204 | 400 | 401 | 403 | 409 | 413 | 503;
+  readonly status: 200 | 202 | 204 | 400 | 401 | 403 | 409 | 413 | 429 | 503;
   readonly body: string;
 } {
   switch (taken.outcome) {
@@ -247,7 +298,7 @@ export function statusOf(taken: Taken): {
 
 type Fault = Exclude<Taken["outcome"], "Accept" | "Reject" | "Noted" | "replay" | "heard" | "gap">;
 
-const STATUS: Readonly<Record<Fault, 400 | 401 | 403 | 409>> = {
+const STATUS: Readonly<Record<Fault, 400 | 401 | 403 | 409 | 429>> = {
   malformed: 400,
   badContext: 400,
   wrongAudience: 400,
@@ -260,6 +311,7 @@ const STATUS: Readonly<Record<Fault, 400 | 401 | 403 | 409>> = {
   unknownPeer: 403,
   fork: 409,
   frozen: 409,
+  tooMany: 429,
 };
 
 const SENTENCE: Readonly<Record<Fault, string>> = {
@@ -275,4 +327,10 @@ const SENTENCE: Readonly<Record<Fault, string>> = {
   unknownPeer: "No line is kept with this actor. Offer Terms first.",
   fork: "Another statement has this place in the log. Both are kept, and the line is frozen.",
   frozen: "The line is frozen. The operators have to talk.",
+  tooMany: "More statements than a day holds. Please try again tomorrow.",
 };
+
+/** While a line is frozen nothing of it is told, either: its key may be in wrong hands. */
+const FROZEN = statusOf({ outcome: "frozen" });
+
+const UNKNOWN = statusOf({ outcome: "unknownPeer", introduces: undefined });

@@ -39,7 +39,7 @@ export const actor = pgTable(
     deletedAt: instant("deleted_at"),
   },
   (table) => [
-    index("actor_host").on(table.host),
+    index("actor_handle").on(table.host, sql`lower(${table.name})`),
     index("actor_deleted")
       .on(table.id)
       .where(sql`${table.deletedAt} IS NOT NULL`),

@@ -55,7 +55,9 @@ export const delivery = pgTable(
   },
   (table) => [
     index("delivery_due").on(table.dueAt),
-    index("delivery_flattr").on(table.flattr),
+    index("delivery_message")
+      .on(table.message)
+      .where(sql`${table.message} IS NOT NULL`),
     index("delivery_subject").on(table.subject),
     check(
       "delivery_what",

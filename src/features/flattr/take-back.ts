@@ -29,7 +29,7 @@ export async function takeBackFlattr(
         WITH entered AS MATERIALIZED (SELECT enter_period(${month})),
         gone AS (DELETE FROM flattr WHERE period = ${month} AND patron = ${patron} AND thing = ${thing} RETURNING id, split, source, private),
         unsaid AS (
-          DELETE FROM delivery d USING gone WHERE d.flattr = gone.id AND d.activity = 'Like' AND d.attempts = 0 RETURNING d.payee),
+          DELETE FROM delivery d USING gone WHERE d.subject = gone.id AND d.activity = 'Like' AND d.attempts = 0 RETURNING d.payee),
         undone AS (
           -- Whoever was told, or is being told right now: what waits about one flattr arrives in its order.
           INSERT INTO delivery (id, activity, flattr, patron, thing, period, payee, at, subject)

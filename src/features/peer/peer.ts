@@ -3,6 +3,7 @@
 import assert from "node:assert";
 import { and, eq, sql } from "drizzle-orm";
 import { type Micro, toMicro } from "../../rules/amount.ts";
+import { printable } from "../../rules/text.ts";
 import type { Database, Drizzle, Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
@@ -41,10 +42,7 @@ export async function openPeer(
   const [known] = await tx.select().from(peer).where(eq(peer.actor, found.actor));
   if (known !== undefined) return known.id;
   await tx.execute(sql`SELECT pg_advisory_xact_lock(${NEW_LINES_LOCK})`);
-  const [recent] = await tx.execute<{ count: number }>(
-    sql`SELECT count(*)::int AS count FROM peer WHERE since > ${sqlTime(at.subtract({ hours: 24 }))}`,
-  );
-  if (recent!.count >= NEW_LINES_A_DAY) throw new Refusal("peer_limit_reached");
+  if (!(await mayMeet(tx, at))) throw new Refusal("peer_limit_reached");
   const [made] = await tx
     .insert(peer)
     .values({
@@ -66,6 +64,14 @@ export async function openPeer(
   await tx.insert(peerKey).values(found.keys.map((key) => ({ peer: made.id, ...key, since: at })));
   await openLine(tx, made.id, { currency: settings.currency, limit: settings.peerLimit });
   return made.id;
+}
+
+/** False when so many new peers came within a day that no more are met: nobody need be asked then. */
+export async function mayMeet(tx: Tx | Drizzle, at: Temporal.Instant): Promise<boolean> {
+  const [recent] = await tx.execute<{ count: number }>(
+    sql`SELECT count(*)::int AS count FROM peer WHERE since > ${sqlTime(at.subtract({ hours: 24 }))}`,
+  );
+  return recent!.count < NEW_LINES_A_DAY;
 }
 
 /** Opens the accounts and counters of one currency towards a peer. Opening twice changes nothing. */
@@ -133,12 +139,16 @@ export async function freezePeer(
     if (known.state === "forked") throw new Refusal("peer_forked", { host });
     const [changed] = await tx
       .update(peer)
-      .set({ state: isFrozen ? "frozen" : "open" })
+      // Whoever opens a line has seen what was wrong with it.
+      .set(isFrozen ? { state: "frozen" } : { state: "open", alarm: null, alarmAt: null })
       .where(eq(peer.id, known.id))
       .returning();
     return changed!;
   });
 }
+
+/** An alarm is a sentence, and may quote what a peer wrote. */
+const ALARM_CHARS_MAX = 400;
 
 /** Tells the operator what to look at; the newest counts. */
 export async function raiseAlarm(
@@ -146,7 +156,10 @@ export async function raiseAlarm(
   id: PeerId,
   { alarm, at }: { alarm: string; at: Temporal.Instant },
 ): Promise<void> {
-  await tx.update(peer).set({ alarm, alarmAt: at }).where(eq(peer.id, id));
+  await tx
+    .update(peer)
+    .set({ alarm: printable(alarm, ALARM_CHARS_MAX), alarmAt: at })
+    .where(eq(peer.id, id));
 }
 
 /** Locks a peer: one statement at a time is numbered or taken in, all peers in parallel. */

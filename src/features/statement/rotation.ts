@@ -1,7 +1,7 @@
 /** A peer changes its statement keys: believed only because a key that was believed before says so. */
 
 import { and, eq } from "drizzle-orm";
-import { isObject, originOf } from "../../rules/statement.ts";
+import { ID_CHARS_MAX, isObject, originOf } from "../../rules/statement.ts";
 import { peerKey } from "../peer/schema.ts";
 import { publicKeyOf } from "./proof.ts";
 import { type Hearing, refused, type Verdict } from "./take.ts";
@@ -22,6 +22,7 @@ export async function hearKeyRotation({ tx, peer, statement, at }: Hearing): Pro
     const publicKeyMultibase = isObject(add) ? add["publicKeyMultibase"] : undefined;
     const isKey =
       typeof id === "string" &&
+      id.length <= ID_CHARS_MAX &&
       typeof publicKeyMultibase === "string" &&
       originOf(id) === originOf(peer.actor) &&
       publicKeyOf(publicKeyMultibase) !== undefined &&
@@ -41,12 +42,13 @@ export async function hearKeyRotation({ tx, peer, statement, at }: Hearing): Pro
     if (!isRetirement) return refused("malformed");
     retired = { id: retire, seq: retireAtSeq };
   }
-  // A line without any key that may sign would be dead for good.
-  const remaining = [
-    ...keys.filter(({ id, retireAtSeq: end }) => id !== retired?.id && end === null),
-    ...(added === undefined ? [] : [added]),
-  ];
-  if (remaining.length === 0) return refused("malformed");
+  // A line without any key that may sign would be dead for good; and a retired key does not come back.
+  const remaining = new Set(
+    keys.filter(({ retireAtSeq: end }) => end === null).map(({ id }) => id),
+  );
+  if (added !== undefined && keys.every(({ id }) => id !== added.id)) remaining.add(added.id);
+  if (retired !== undefined) remaining.delete(retired.id);
+  if (remaining.size === 0) return refused("malformed");
 
   if (added !== undefined)
     await tx

@@ -11,7 +11,7 @@ import {
 } from "../../rules/statement.ts";
 import { retrying, type Tx } from "../../store/database.ts";
 import { type JobKind, addJob } from "../../store/jobs.ts";
-import { type Temporal } from "../../store/time.ts";
+import { Temporal } from "../../store/time.ts";
 import { lockPeer, type Peer, peerOfActor, raiseAlarm } from "../peer/peer.ts";
 import { peer as peers, peerKey } from "../peer/schema.ts";
 import { digestOf, isSigned, publicKeyOf } from "./proof.ts";
@@ -60,7 +60,9 @@ export type Taken =
   | {
       readonly outcome: FrameFault | "unpinnedKey" | "badSignature" | "retiredKey";
     }
-  | { readonly outcome: "unknownPeer"; readonly introduces: string | undefined };
+  | { readonly outcome: "tooMany" }
+  /** `introduces`: it offers Terms in due form; who says so is to be looked up. */
+  | { readonly outcome: "unknownPeer"; readonly introduces: Frame | undefined };
 
 /** Statements of a peer are missing here: pull its log. */
 export const logBehind: JobKind<{ peer: string }> = { name: "statement.pull" };
@@ -69,7 +71,7 @@ export const logBehind: JobKind<{ peer: string }> = { name: "statement.pull" };
  * Takes in one statement. What is wrong with its form or its proof leaves no trace; what is wrong with its business
  * keeps its place in the log and is answered with a signed Reject.
  *
- * @see FEP-8b32 for the proof, protocol.md 2.5 for the frame
+ * @see FEP-8b32 for the proof, docs/protocol for the frame and the order of the checks
  */
 export async function takeStatement(
   parts: StatementParts,
@@ -82,8 +84,12 @@ export async function takeStatement(
   const { drizzle, settings } = parts.database;
   const sender = await peerOfActor(drizzle, frame.actor);
   if (sender === undefined) {
-    const introduces = frame.type[0] === "Offer" && frame.type[1] === "Terms";
-    return { outcome: "unknownPeer", introduces: introduces ? frame.actor : undefined };
+    const introduces =
+      frame.type[0] === "Offer" &&
+      frame.type[1] === "Terms" &&
+      frame.to === instanceActor(settings.origin) &&
+      !("fault" in readProof(frame));
+    return { outcome: "unknownPeer", introduces: introduces ? frame : undefined };
   }
   const proof = readProof(frame);
   if ("fault" in proof) return { outcome: proof.fault };
@@ -101,6 +107,18 @@ export async function takeStatement(
       takeProved(parts, kinds, tx, { frame, digest, keyId: key.id, peer: sender, at }),
     ),
   );
+}
+
+/** True when one of these keys signed it: a stranger is met only if he said himself that he wants to be. */
+export function isSignedByOne(
+  frame: Frame,
+  keys: readonly { readonly id: string; readonly publicKeyMultibase: string }[],
+): boolean {
+  const proof = readProof(frame);
+  if ("fault" in proof) return false;
+  const named = keys.find(({ id }) => id === proof.verificationMethod);
+  const key = named === undefined ? undefined : publicKeyOf(named.publicKeyMultibase);
+  return key !== undefined && signedDigest(frame, key) !== undefined;
 }
 
 /** The digest of a statement that its key really signed. */
@@ -161,6 +179,13 @@ async function takeProved(
     return freezeFork(tx, { frame, digest, peer, at, known });
   }
 
+  if (await isFlood(tx, position, at)) {
+    await raiseAlarm(tx, peer.id, {
+      alarm: `${peer.host} says more than ${STATEMENTS_A_DAY_MAX} statements a day: the rest must wait`,
+      at,
+    });
+    return { outcome: "tooMany" };
+  }
   await tx.insert(statement).values({
     ...position,
     id: frame.id,
@@ -191,6 +216,26 @@ async function takeProved(
     );
   const outcome = !isAccepted ? "Reject" : body["noted"] === true ? "Noted" : "Accept";
   return { outcome, receipt: receipt.document };
+}
+
+/**
+ * Statements of one peer that are taken in a day. What is refused is kept in the log, too, so this alone bounds what
+ * a peer can write here: 2 000 with their Receipts are some 6 MB, and 0.5 GB at the very most. A Transfer carries 500
+ * creators, so honest peers say some dozens in a month.
+ */
+export const STATEMENTS_A_DAY_MAX = 2_000;
+
+/** True when the statement so many places before this one came less than a day ago. */
+async function isFlood(
+  tx: Tx,
+  { seq, ...position }: { peer: Peer["id"]; direction: "in"; seq: number },
+  at: Temporal.Instant,
+): Promise<boolean> {
+  if (seq <= STATEMENTS_A_DAY_MAX) return false;
+  const before = await statementOf(tx, { ...position, seq: seq - STATEMENTS_A_DAY_MAX });
+  return (
+    before !== undefined && Temporal.Instant.compare(before.at, at.subtract({ hours: 24 })) > 0
+  );
 }
 
 /** A Receipt that was signed before this database was restored from a backup, and came back from the peer. */

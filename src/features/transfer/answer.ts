@@ -3,7 +3,7 @@
 import assert from "node:assert";
 import { and, eq, sql } from "drizzle-orm";
 import { type Micro, toMicro } from "../../rules/amount.ts";
-import { canonicalJson, type Json } from "../../rules/canonical.ts";
+import type { Json } from "../../rules/canonical.ts";
 import { type AccountName, type Leg, move } from "../../rules/posting.ts";
 import { type Period } from "../../rules/period.ts";
 import { isObject, type JsonObject, readAmount, readCounter } from "../../rules/statement.ts";
@@ -15,7 +15,7 @@ import { trustLine } from "../peer/schema.ts";
 import { giveBackOf, lockStanding } from "../settlement/give-back.ts";
 import type { Hearing } from "../statement/take.ts";
 import { markAnswered, type Statement, statementOf } from "../statement/write.ts";
-import { line, peerConfirmation } from "./schema.ts";
+import { line, peerConfirmation, peerPayment } from "./schema.ts";
 import { makeRoom } from "./send.ts";
 
 /** Where the money of a refused line goes (decisions: rejected lines). */
@@ -279,7 +279,28 @@ async function hearPayment(
   if (made === undefined) return `the payment ${reference} was confirmed twice`;
   await grow(tx, { peer: peer.id, currency }, { settledOut: amount });
   await makeRoom(tx, { peer: peer.id, at });
-  return undefined;
+  const [paid] = await tx
+    .select({ amount: peerPayment.amount })
+    .from(peerPayment)
+    .where(
+      and(
+        eq(peerPayment.peer, peer.id),
+        eq(peerPayment.direction, "paid"),
+        eq(peerPayment.currency, currency),
+        eq(peerPayment.reference, reference),
+      ),
+    );
+  return paid === undefined || paid.amount === amount
+    ? undefined
+    : disagreement(reference, { paid: paid.amount, confirmed: amount });
+}
+
+/** What the operator is told when both sides remember a payment differently. */
+export function disagreement(
+  reference: string,
+  { paid, confirmed }: { paid: Micro; confirmed: Micro },
+): string {
+  return `the payment ${reference} was booked here as ${paid} and confirmed there as ${confirmed} millionths`;
 }
 
 /** Characters of a reference; a bank's own are shorter. */
@@ -294,14 +315,16 @@ function readRejected(rejected: Json | undefined): Map<string, string> | undefin
     const { beneficiary, reason } = one;
     if (typeof beneficiary !== "string" || typeof reason !== "string" || reasons.has(beneficiary))
       return undefined;
-    reasons.set(beneficiary, reason.slice(0, 40));
+    reasons.set(beneficiary, named(reason));
   }
   return reasons;
 }
 
 function reasonOf(body: JsonObject): string {
-  const { reason } = body;
-  return typeof reason === "string"
-    ? reason.slice(0, 40)
-    : canonicalJson(reason ?? null).slice(0, 40);
+  return named(body["reason"]);
+}
+
+/** Reasons are words; whatever else a peer writes there is not shown to anybody. */
+function named(reason: Json | undefined): string {
+  return typeof reason === "string" && /^[A-Za-z]{1,40}$/.test(reason) ? reason : "unknown";
 }

@@ -167,8 +167,8 @@ async function checkLogs(tx: Tx): Promise<Finding[]> {
       prev: string | null;
       document: string;
     }>(sql`
-      SELECT peer::text, direction, seq::text, digest, prev, document FROM statement
-       WHERE (peer, direction, seq) > (${after.peer}::bigint, ${after.direction}, ${after.seq}) ORDER BY peer, direction, seq LIMIT 200`);
+      SELECT s.peer::text, s.direction, s.seq::text, s.digest, s.prev, s.document FROM statement s
+       WHERE (s.peer, s.direction, s.seq) > (${after.peer}::bigint, ${after.direction}, ${after.seq}) ORDER BY s.peer, s.direction, s.seq LIMIT 200`);
     if (rows.length === 0) return findings;
     for (const { peer, direction, seq: text, digest, prev, document } of rows) {
       const seq = Number(text);

@@ -9,7 +9,16 @@ import { retrying, type Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { book } from "../ledger/book.ts";
-import { grow, lockPeer, type Peer, peerOfHost, type Position, positionOf } from "../peer/peer.ts";
+import {
+  grow,
+  lockPeer,
+  type Peer,
+  type PeerId,
+  peerOfHost,
+  type Position,
+  positionOf,
+  raiseAlarm,
+} from "../peer/peer.ts";
 import { statement } from "../statement/schema.ts";
 import { type Hearing, refused, type Verdict } from "../statement/take.ts";
 import {
@@ -18,9 +27,9 @@ import {
   type StatementParts,
   writeStatement,
 } from "../statement/write.ts";
-import { REFERENCE_CHARS_MAX } from "./answer.ts";
+import { disagreement, REFERENCE_CHARS_MAX } from "./answer.ts";
 import { releaseCovered } from "./release.ts";
-import { peerPayment } from "./schema.ts";
+import { peerConfirmation, peerPayment } from "./schema.ts";
 import { positionBody } from "./take.ts";
 
 /** A payment between this instance and a peer. */
@@ -63,7 +72,36 @@ export async function payPeer(parts: StatementParts, payment: Payment): Promise<
       at,
       isSent: true,
     });
+    const [confirmed] = await tx
+      .select({ amount: peerConfirmation.amount })
+      .from(peerConfirmation)
+      .where(
+        and(
+          eq(peerConfirmation.peer, peer.id),
+          eq(peerConfirmation.currency, currency),
+          eq(peerConfirmation.reference, reference),
+        ),
+      );
+    if (confirmed !== undefined && confirmed.amount !== amount)
+      await raiseAlarm(tx, peer.id, {
+        alarm: disagreement(reference, { paid: amount, confirmed: confirmed.amount }),
+        at,
+      });
   });
+}
+
+/** A payment that a peer confirmed, and that a day later is still not booked here: one of the two is mistaken. */
+export async function confirmedUnpaid(
+  { drizzle }: Pick<StatementParts["database"], "drizzle">,
+  peer: PeerId,
+  at: Temporal.Instant,
+): Promise<string | undefined> {
+  const [found] = await drizzle.execute<{ reference: string }>(sql`
+    SELECT c.reference FROM peer_confirmation c
+     WHERE c.peer = ${peer} AND c.at < ${sqlTime(at.subtract({ hours: 24 }))} AND NOT EXISTS (
+       SELECT FROM peer_payment p WHERE p.peer = c.peer AND p.direction = 'paid' AND p.currency = c.currency AND p.reference = c.reference)
+     ORDER BY c.seq LIMIT 1`);
+  return found?.reference;
 }
 
 /**
@@ -98,9 +136,11 @@ export async function receiveFromPeer(parts: StatementParts, payment: Payment): 
 export async function hearSettlement({ statement: said, tx, peer }: Hearing): Promise<Verdict> {
   const body = isObject(said.body) ? said.body : {};
   const { currency, rail, reference } = body;
+  const amount = readAmount(body["amount"]);
   const isReadable =
     typeof currency === "string" &&
-    readAmount(body["amount"]) !== undefined &&
+    amount !== undefined &&
+    isWholeMinor(amount, currency) &&
     typeof rail === "string" &&
     typeof reference === "string" &&
     reference !== "" &&

@@ -89,6 +89,8 @@ interface Due extends Record<string, unknown> {
   readonly amount: string;
   readonly count: number;
   readonly patrons: number;
+  /** True when it was refused before. */
+  readonly again: boolean;
 }
 
 /** Writes Transfers of what is due to one peer and fits into what it lets us owe. */
@@ -100,12 +102,14 @@ async function sendTo(
   const { currency } = parts.database.settings;
   await lockStanding(tx);
   const due = await tx.execute<Due>(sql`
-    SELECT l.period, l.part, l.payee::text, a.uri, l.amount::text, l.count, l.patrons
+    SELECT l.period, l.part, l.payee::text, a.uri, l.amount::text, l.count, l.patrons, l.seq IS NOT NULL AS again
       FROM line l JOIN actor a ON a.id = l.payee
      WHERE l.peer = ${peer.id} AND l.state = 'outbound' AND (l.seq IS NULL OR l.due_at <= ${sqlTime(at)})
      ORDER BY l.period, l.part DESC, a.uri COLLATE "C" FOR UPDATE OF l`);
   let room = await roomAt(tx, peer.id, currency);
-  const fitting = due.filter(({ amount }) => {
+  const mayRepeat = due.some(({ again }) => again) && (await mayTryAgain(tx, peer.id, at));
+  const fitting = due.filter(({ amount, again }) => {
+    if (again && !mayRepeat) return false;
     if (room === undefined) return true;
     if (BigInt(amount) > room) return false;
     room -= BigInt(amount);
@@ -115,6 +119,17 @@ async function sendTo(
   await ensureTerms(parts, tx, { peer, at });
   for (const lines of batches(fitting)) await writeTransfer(parts, tx, { peer, lines, at });
   return true;
+}
+
+/** Refused Transfers after which a peer is left alone for the rest of an hour. */
+const REFUSALS_AN_HOUR_MAX = 10;
+
+/** A peer that says again and again that there is room, and then that there is none, gets no endless log of ours. */
+async function mayTryAgain(tx: Tx, peer: PeerId, at: Temporal.Instant): Promise<boolean> {
+  const [refused] = await tx.execute<{ count: number }>(sql`
+    SELECT count(*)::int AS count FROM statement s JOIN ledger.transfer t ON t.key = 'unsent:' || s.peer || ':' || s.seq
+     WHERE s.peer = ${peer} AND s.direction = 'out' AND s.kind = 'Transfer' AND s.at > ${sqlTime(at.subtract({ hours: 1 }))}`);
+  return refused!.count < REFUSALS_AN_HOUR_MAX;
 }
 
 /** How much more the peer lets us owe, as far as it said; what is on its way counts. */

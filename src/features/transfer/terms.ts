@@ -12,7 +12,7 @@ import { type Hearing, refused, type Verdict } from "../statement/take.ts";
 import { instanceActor, type StatementParts, writeStatement } from "../statement/write.ts";
 import { makeRoom } from "./send.ts";
 
-/** What this instance asks of everybody: to be paid above 20.00, and within 90 days (protocol.md 2.7). */
+/** What this instance asks of everybody: to be paid above 20.00, and within 90 days (docs/protocol). */
 export const OUR_TERMS = { settleAbove: toMicro(20_000_000n), settleWithinDays: 90 };
 
 /** Currencies in one Terms. */

@@ -113,12 +113,12 @@ async function close(stage: Stage): Promise<void> {
     [
       "bob",
       harbour,
-      `Bob's ${eur(BUDGETS.bob)} by his 3 clicks: ${SHARES.bob.map(eur).join(", ")}. Not a millionth is lost.`,
+      `Bob's ${eur(BUDGETS.bob)} are divided by his 3 clicks: ${SHARES.bob.map(eur).join(", ")}. Not a millionth is lost.`,
     ],
     [
       "carol",
       meadow,
-      `Carol's ${eur(BUDGETS.carol)} by her 3 clicks: ${eur(SHARES.carol[0])} each.`,
+      `Carol's ${eur(BUDGETS.carol)} are divided by her 3 clicks: ${eur(SHARES.carol[0])} each.`,
     ],
   ] as const;
   for (const [name, home, sentence] of patrons)
@@ -131,10 +131,22 @@ async function close(stage: Stage): Promise<void> {
       { step: "close", who: home.name, amount: spent, state: "closed" },
       `${title(home.name)} closes November. Of ${eur(spent)}, ${eur(own)} go to ${creator} at once, ${eur(peers)} are owed to creators of the other instance, and ${eur(waiting)} wait for Nora.`,
     );
-  for (const [home, { waiting }] of months)
+  const waits = [
+    [
+      harbour,
+      HARBOUR.waiting,
+      `Nora never registered anywhere. ${eur(HARBOUR.waiting)} wait for her at Harbour,`,
+    ],
+    [
+      meadow,
+      MEADOW.waiting,
+      `and ${eur(MEADOW.waiting)} at Meadow, until she proves who she is. If she never does, they go back to those who gave them.`,
+    ],
+  ] as const;
+  for (const [home, amount, sentence] of waits)
     teller.step(
-      { step: "wait", who: "nora@lantern", amount: waiting, state: `waiting at ${home.name}` },
-      `Nora never registered: her ${eur(waiting)} wait at ${title(home.name)} until she proves who she is, and go back to those who gave them if she never does.`,
+      { step: "wait", who: "nora@lantern", amount, state: `waiting at ${home.name}` },
+      sentence,
     );
   teller.look("One click is one share of its patron's month. Nobody set an amount anywhere.");
 }
@@ -143,17 +155,18 @@ async function cross(stage: Stage): Promise<void> {
   const { harbour, meadow, teller } = stage;
   teller.chapter("4. Statements cross", "1 December 2026");
   const all = directions(stage);
-  await Promise.all(
-    all.map(async ({ from, to, owed }) => {
-      await lineWhen(stage, from, {
-        acceptedOutMicro: owed,
-        settledOutMicro: 0n,
-        inFlightMicro: 0n,
-        payableMicro: owed,
-      });
-      await lineWhen(stage, to, { acceptedInMicro: owed, settledInMicro: 0n });
-    }),
-  );
+  const owes = (owed: bigint, isOwed: bigint) => ({
+    acceptedOutMicro: owed,
+    settledOutMicro: 0n,
+    inFlightMicro: 0n,
+    payableMicro: owed,
+    acceptedInMicro: isOwed,
+    settledInMicro: 0n,
+  });
+  await Promise.all([
+    lineWhen(stage, harbour, owes(HARBOUR.peers, MEADOW.peers)),
+    lineWhen(stage, meadow, owes(MEADOW.peers, HARBOUR.peers)),
+  ]);
   for (const { from, to, owed, sentence } of all) {
     teller.step(
       { step: "transfer", who: from.name, amount: owed, state: "signed" },
@@ -263,11 +276,17 @@ async function pay(stage: Stage): Promise<void> {
     ["carol", meadow],
     ["dave", meadow],
     ["bob", harbour],
-  ] as const)
+  ] as const) {
+    const fromHome = EARNED[name] - PROMISED[name];
+    const altogether =
+      fromHome === 0n
+        ? ""
+        : ` With ${eur(fromHome)} from patrons of ${title(home.name)} itself that makes ${eur(EARNED[name])} earned in November.`;
     teller.step(
       { step: "release", who: `${name}@${home.name}`, amount: PROMISED[name], state: "released" },
-      `${title(name)}'s ${eur(PROMISED[name])} are released; with what came from ${title(home.name)} itself ${title(name)} has earned ${eur(EARNED[name])}.`,
+      `${title(name)}'s ${eur(PROMISED[name])} are no longer pending: they are released.${altogether}`,
     );
+  }
   teller.look("Words released nothing: only the operator who has the money on the account could.");
 }
 

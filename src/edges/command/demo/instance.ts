@@ -127,6 +127,8 @@ export function demoInstance({
           throw new DemoFault(`${name} does not start: ${child.said()}\n${child.log()}`);
         await sleep(25);
       }
+      if (!child.said().includes(`"address"`))
+        throw new DemoFault(`${name} does not start: ${child.said()}\n${child.log()}`);
     },
     async stop() {
       const child = serving;

@@ -145,10 +145,16 @@ async function write(stage: Stage): Promise<Posts> {
       type === "Create" && (object as { id?: unknown } | undefined)?.id === posts.carol,
   );
   const written = [
-    ["carol@meadow", "Carol writes about the night sky; her post reaches Alice and Nora."],
+    [
+      "carol@meadow",
+      "Carol writes about the night sky; Nora, who follows her, gets the post on Lantern.",
+    ],
     ["dave@meadow", "Dave writes how to build a house for bees."],
     ["bob@harbour", "Bob writes about the first harvest of his garden."],
-    ["nora@lantern", "Nora writes a song about lighthouses, and a note; both reach Bob."],
+    [
+      "nora@lantern",
+      "Nora writes a song about lighthouses, and a note; Harbour takes both for Bob.",
+    ],
   ] as const;
   for (const [who, sentence] of written)
     teller.step({ step: "post", who, state: "published" }, sentence);
@@ -237,6 +243,12 @@ async function arrive(stage: Stage, posts: Posts): Promise<void> {
     lantern.favouritesOf(song).length === 3 ? true : undefined,
   );
   expectSame("favourites of the note that was taken back", lantern.favouritesOf(note), []);
+  const likes = lantern.received.filter(({ type, object }) => type === "Like" && object === song);
+  expectSame(
+    "the months that the Likes of the song name",
+    likes.map(({ paymentPeriod }) => paymentPeriod),
+    ["2026-11", "2026-11", "2026-11"],
+  );
   teller.step(
     { step: "favourites", who: "lantern", state: "3" },
     "Lantern shows 3 favourites of Nora's song, and none of her note: it got Likes, and an Undo.",
@@ -275,7 +287,10 @@ async function arrive(stage: Stage, posts: Posts): Promise<void> {
     `Alice looks: she has ${CLICKS.alice} clicks so far, so each is worth ${eur(SHARES.alice[0])} now. More clicks would make each worth less.`,
   );
   teller.look(
-    "Until here no money has moved between servers. A Like is a Like, and only a patron's own server spends a budget.",
+    "No money has moved between servers so far. Each click is an ordinary Like with one word more, the month; Lantern need not understand it, and only a patron's own server spends a budget.",
+  );
+  teller.look(
+    "Every click here was a command that you can type, too: fediflattr flattr alice ADDRESS",
   );
 }
 
