@@ -22,13 +22,14 @@ import type { Resolver } from "./features/thing/find.ts";
 import { multibaseOf } from "./features/statement/proof.ts";
 import { logBehind } from "./features/statement/take.ts";
 import type { StatementParts } from "./features/statement/write.ts";
+import { rotateStatementKey } from "./features/transfer/rotate.ts";
 import { KINDS } from "./features/transfer/kinds.ts";
 import { transfersDue } from "./features/settlement/close.ts";
 import type { Database } from "./store/database.ts";
 import { openEgress } from "./store/egress.ts";
 import { handle, type JobHandler, type Schedule } from "./store/jobs.ts";
 import type { Vault } from "./store/keys.ts";
-import { openStatementKey, statementKeys } from "./store/signing.ts";
+import { ensureStatementKey, openStatementKeys, statementKeys } from "./store/signing.ts";
 import type { Clock } from "./store/time.ts";
 import { VERSION } from "./version.ts";
 
@@ -38,6 +39,8 @@ export interface Federated {
   readonly resolver: Resolver;
   /** False while a peer knows statements of ours that this database has forgotten. */
   readonly isFresh: (peer: bigint) => Promise<boolean>;
+  /** Changes the key that signs statements, and tells all peers. */
+  readonly rotateKey: () => Promise<{ key: string; peers: number }>;
   /** Makes the actors of the instance itself, so that others find them. */
   prepare(): Promise<void>;
   /** Answers what is for other servers, and leaves the rest to the pages. */
@@ -63,8 +66,8 @@ export async function openFederation({
   clock: Clock;
 }): Promise<Federated> {
   const { origin } = database.settings;
-  const key = await openStatementKey(database.drizzle, vault, { origin, at: clock.now() });
-  const statements: StatementParts = { database, key };
+  await ensureStatementKey(database.drizzle, vault, { origin, at: clock.now() });
+  const statements: StatementParts = { database, keyOf: openStatementKeys(vault) };
   const egress = openEgress({
     allowedPrivate: config.allowedPrivate,
     userAgent: `Fediflattr/${VERSION} (+${origin}/)`,
@@ -94,6 +97,7 @@ export async function openFederation({
     statements,
     resolver: openResolver({ database, fetcher, egress, clock }),
     isFresh: (peer) => exchange.isFresh(peer),
+    rotateKey: () => rotateStatementKey(statements, vault, clock.now()),
     async prepare() {
       await ensureOwnActors(database.drizzle, origin, clock.now());
     },

@@ -32,6 +32,8 @@ export interface Instance {
   readonly statements: StatementParts;
   /** False while a peer knows statements of ours that this database has forgotten. */
   readonly isFresh: (peer: bigint) => Promise<boolean>;
+  /** Changes the key that signs statements, and tells all peers. */
+  readonly rotateKey: () => Promise<{ key: string; peers: number }>;
   /** Finds things and people of other servers. */
   readonly resolver: Resolver;
   /** Where the database is, for programs that take a URL. */
@@ -132,6 +134,7 @@ function runInstance({
     signer,
     statements: federation.statements,
     isFresh: federation.isFresh,
+    rotateKey: federation.rotateKey,
     resolver: federation.resolver,
     databaseUrl: url,
     async serve() {

@@ -16,7 +16,7 @@ import {
   type KeyObject,
 } from "node:crypto";
 import type postgres from "postgres";
-import type { Drizzle } from "./database.ts";
+import type { Drizzle, Tx } from "./database.ts";
 import type { Vault } from "./keys.ts";
 import { sqlTime, type Temporal } from "./time.ts";
 import { and, desc, eq, isNull } from "drizzle-orm";
@@ -89,56 +89,117 @@ export interface StatementKey {
 
 const STATEMENT_USE = "statement";
 
-/** Opens the key that signs statements; makes it when this instance has none yet. */
-export async function openStatementKey(
+/** The first key of an instance, made when it has none yet. */
+export async function ensureStatementKey(
   database: Drizzle,
   vault: Vault,
   { origin, at }: { origin: string; at: Temporal.Instant },
-): Promise<StatementKey> {
-  const id = `${origin}/actor#ed25519-1`;
-  const known = await newestStatementKey(database);
-  if (known === undefined) {
-    const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-    await database
-      .insert(signingKey)
-      .values({
-        id,
-        use: STATEMENT_USE,
-        publicJwk: JSON.stringify(publicKey.export({ format: "jwk" })),
-        sealed: vault.seal(
-          Buffer.from(JSON.stringify(privateKey.export({ format: "jwk" }))),
-          placeOf(id),
-        ),
-        createdAt: at,
-      })
-      .onConflictDoNothing();
-  }
-  // Whoever was quicker made the one that counts.
-  const key = (await newestStatementKey(database))!;
-  const jwk = JSON.parse(
-    Buffer.from(vault.unseal(key.sealed, placeOf(key.id))).toString(),
-  ) as JsonWebKey;
-  return { id: key.id, privateKey: createPrivateKey({ key: jwk, format: "jwk" }) };
+): Promise<void> {
+  if ((await newestStatementKey(database)) === undefined)
+    await makeStatementKey(database, vault, { id: statementKeyId(origin, 1), at });
 }
 
-async function newestStatementKey(database: Drizzle) {
+/**
+ * The key that signs statements now. It is read anew each time, since an operator may change it while other processes
+ * run; only opening it is remembered.
+ */
+export function openStatementKeys(vault: Vault): (tx: Drizzle | Tx) => Promise<StatementKey> {
+  let opened: StatementKey | undefined;
+  return async (tx) => {
+    const newest = await newestStatementKey(tx);
+    if (newest === undefined) throw new Error("the database has no key for statements");
+    if (opened?.id !== newest.id) {
+      const secret = vault.unseal(newest.sealed, placeOf(newest.id));
+      const key = JSON.parse(Buffer.from(secret).toString()) as JsonWebKey;
+      opened = { id: newest.id, privateKey: createPrivateKey({ key, format: "jwk" }) };
+    }
+    return opened;
+  };
+}
+
+/**
+ * Makes the next key and retires the one before, in the transaction that tells all peers: what they are told must be
+ * signed before this is called.
+ */
+export async function retireStatementKey(
+  tx: Tx,
+  vault: Vault,
+  { retired, next, at }: { retired: string; next: NextKey; at: Temporal.Instant },
+): Promise<void> {
+  await tx.update(signingKey).set({ retiredAt: at }).where(eq(signingKey.id, retired));
+  await insertStatementKey(tx, vault, { ...next, at });
+}
+
+/** A key that is made and not used yet. */
+export interface NextKey {
+  readonly id: string;
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
+}
+
+/** Draws the key that comes after those that this instance ever had. */
+export async function drawStatementKey(tx: Tx, origin: string): Promise<NextKey> {
+  const known = await tx
+    .select({ id: signingKey.id })
+    .from(signingKey)
+    .where(eq(signingKey.use, STATEMENT_USE));
+  return { id: statementKeyId(origin, known.length + 1), ...generateKeyPairSync("ed25519") };
+}
+
+function statementKeyId(origin: string, number: number): string {
+  return `${origin}/actor#ed25519-${number}`;
+}
+
+async function makeStatementKey(
+  database: Drizzle,
+  vault: Vault,
+  { id, at }: { id: string; at: Temporal.Instant },
+): Promise<void> {
+  await insertStatementKey(database, vault, { id, ...generateKeyPairSync("ed25519"), at });
+}
+
+async function insertStatementKey(
+  database: Drizzle | Tx,
+  vault: Vault,
+  { id, publicKey, privateKey, at }: NextKey & { at: Temporal.Instant },
+): Promise<void> {
+  const secret = Buffer.from(JSON.stringify(privateKey.export({ format: "jwk" })));
+  await database
+    .insert(signingKey)
+    .values({
+      id,
+      use: STATEMENT_USE,
+      publicJwk: JSON.stringify(publicKey.export({ format: "jwk" })),
+      sealed: vault.seal(secret, placeOf(id)),
+      createdAt: at,
+    })
+    .onConflictDoNothing();
+}
+
+async function newestStatementKey(database: Drizzle | Tx) {
   const [key] = await database
     .select()
     .from(signingKey)
     .where(and(eq(signingKey.use, STATEMENT_USE), isNull(signingKey.retiredAt)))
-    .orderBy(desc(signingKey.createdAt))
+    .orderBy(desc(signingKey.createdAt), desc(signingKey.id))
     .limit(1);
   return key;
 }
 
-/** The public halves of all keys that may sign statements, as the instance actor shows them. */
+/** The public halves of the keys that sign statements; those that did once only when asked for. */
 export async function statementKeys(
   database: Drizzle,
+  { withRetired = false } = {},
 ): Promise<{ id: string; publicKey: KeyObject }[]> {
   const keys = await database
     .select()
     .from(signingKey)
-    .where(and(eq(signingKey.use, STATEMENT_USE), isNull(signingKey.retiredAt)))
+    .where(
+      and(
+        eq(signingKey.use, STATEMENT_USE),
+        withRetired ? undefined : isNull(signingKey.retiredAt),
+      ),
+    )
     .orderBy(signingKey.createdAt);
   return keys.map(({ id, publicJwk }) => ({
     id,

@@ -66,7 +66,8 @@ const MY_KEY = privateKeyOf(Buffer.alloc(32, 7));
 async function receiver({ me, peer, keys, terms, now, beneficiaries }: Case["setup"]) {
   const { origin } = new URL(me);
   const database = await testDatabase({ origin });
-  const parts: StatementParts = { database, key: { id: `${me}#ed25519-1`, privateKey: MY_KEY } };
+  const key = { id: `${me}#ed25519-1`, privateKey: MY_KEY };
+  const parts: StatementParts = { database, keyOf: () => Promise.resolve(key) };
   const names = new Map<string, bigint>();
   for (const uri of beneficiaries) {
     const isOwn = uri.startsWith(`${origin}/users/`);

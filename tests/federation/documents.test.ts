@@ -344,6 +344,7 @@ interface Side {
   readonly parts: StatementParts;
   readonly publicKeyMultibase: string;
   peer: PeerId;
+  readonly keyId: string;
 }
 
 /** The seeds of both: the first is that of the vectors' key. */
@@ -353,9 +354,11 @@ async function side(name: "p" | "q"): Promise<Side> {
   const origin = `https://${name}.example`;
   const database = await testDatabase({ origin });
   const privateKey = privateKeyOf(Buffer.alloc(32, SEEDS[name]));
+  const key = { id: `${origin}/actor#ed25519-1`, privateKey };
   return {
     database,
-    parts: { database, key: { id: `${origin}/actor#ed25519-1`, privateKey } },
+    parts: { database, keyOf: () => Promise.resolve(key) },
+    keyId: key.id,
     publicKeyMultibase: multibaseOf(privateKey),
     peer: 0n,
   };
@@ -367,7 +370,7 @@ function introduce(one: Side, other: Side, when: Temporal.Instant): Promise<Peer
     actor: instanceActor(origin),
     host: new URL(origin).host,
     ledger: `${origin}/ledger`,
-    keys: [{ id: other.parts.key.id, publicKeyMultibase: other.publicKeyMultibase }],
+    keys: [{ id: other.keyId, publicKeyMultibase: other.publicKeyMultibase }],
   };
   return one.database.drizzle.transaction((tx) => openPeer(one.database, tx, found, when));
 }
@@ -427,7 +430,7 @@ describe("statements", () => {
       actor: "https://q.example/actor",
       host: "q.example",
       ledger: "https://q.example/ledger",
-      keys: [{ id: q.parts.key.id, publicKeyMultibase: q.publicKeyMultibase }],
+      keys: [{ id: q.keyId, publicKeyMultibase: q.publicKeyMultibase }],
     };
     await rememberWay(database, { host: "q.example", found, at: opened });
     const closed = at("2026-12-01T00:10:00Z");

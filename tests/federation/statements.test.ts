@@ -324,7 +324,7 @@ describe("a log", () => {
     await oneMonth(a, b);
     await closeAll([a, b]);
     const url = `${a.origin}/ledger/${b.host}/after/0`;
-    const { key } = b.instance.statements;
+    const key = await b.instance.statements.keyOf(b.instance.database.drizzle);
     const signed = (address: string, at = b.instance.clock.real()) =>
       signPull(address, { keyId: key.id, privateKey: key.privateKey, at });
     const status = async (address: string, headers: Record<string, string> = {}) =>
@@ -381,6 +381,34 @@ describe("a log", () => {
     expect(after.there.acceptedIn).toBe(before.there.acceptedIn);
     expect(after.here.alarm).toBeNull();
     expect(after.there.alarm).toBeNull();
+  });
+
+  test("goes on under a new key, which the old one announces to everybody", async () => {
+    const [a, b] = (await neighbours(2, { offset: OFFSETS.inside })) as [Neighbour, Neighbour];
+    await oneMonth(a, b);
+    await closeAll([a, b]);
+    const { key } = await a.instance.rotateKey();
+    expect(key).toBe(`${a.origin}/actor#ed25519-2`);
+    const payment = {
+      currency: "EUR",
+      amount: eur("5.00"),
+      reference: "RF2",
+      at: a.instance.clock.now(),
+    };
+    await payPeer(a.instance.statements, { host: b.host, ...payment });
+    await answered(a);
+    const [said] = await b.instance.database.sql<[{ document: string }]>`
+      SELECT document FROM statement WHERE direction = 'in' AND kind = 'Settlement'`;
+    expect(JSON.parse(said.document)).toMatchObject({ proof: { verificationMethod: key } });
+    const keys = await b.instance.database.sql`SELECT id, retire_at_seq FROM peer_key ORDER BY id`;
+    expect(keys).toEqual([
+      { id: `${a.origin}/actor#ed25519-1`, retire_at_seq: expect.any(BigInt) as bigint },
+      { id: key, retire_at_seq: null },
+    ]);
+    // The head, the pulls and the Receipts of the other direction are signed by it, too.
+    await receiveFromPeer(b.instance.statements, { host: a.host, ...payment });
+    await eventually("the payment is confirmed", async () => (await lineOf(a, b)).settledOut > 0n);
+    expect((await agree(a, b)).there.alarm).toBeNull();
   });
 
   test("that forks is frozen, with the evidence", async () => {

@@ -102,6 +102,21 @@ export function peerCommands(program: Command, run: Run): void {
       );
   }
 
+  peer
+    .command("rotate-key")
+    .description("change the key that signs statements: every peer is told, signed by the old one")
+    .action(() =>
+      run(async ({ database, isFresh, rotateKey }) => {
+        for (const { host } of await peerLines(database))
+          await requireFresh({ database, isFresh }, host);
+        const { key, peers } = await rotateKey();
+        return {
+          json: { key, peers },
+          text: `${key} signs statements now; ${peers} peers are told`,
+        };
+      }),
+    );
+
   const payment = (
     name: "paid" | "received",
     description: string,
@@ -159,7 +174,10 @@ export function peerCommands(program: Command, run: Run): void {
 }
 
 /** A line is not written while our own log is behind what the peer has. */
-async function requireFresh({ database, isFresh }: House, host: string): Promise<void> {
+async function requireFresh(
+  { database, isFresh }: Pick<House, "database" | "isFresh">,
+  host: string,
+): Promise<void> {
   const { id } = await peerOfHost(database.drizzle, host);
   if (!(await isFresh(id))) throw new Refusal("peer_behind", { host });
 }

@@ -19,6 +19,8 @@ export interface House {
   readonly statements: StatementParts;
   /** False while a peer knows statements of ours that this database has forgotten. */
   readonly isFresh: (peer: bigint) => Promise<boolean>;
+  /** Changes the key that signs statements, and tells all peers. */
+  readonly rotateKey: () => Promise<{ key: string; peers: number }>;
   /** Finds things and people of other servers. */
   readonly resolver: Resolver;
 }

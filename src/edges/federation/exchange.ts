@@ -99,14 +99,11 @@ export function openExchange(parts: ExchangeParts): Exchange {
 
   const ask = async (peer: PeerRow, path: string): Promise<Json> => {
     const url = `${peer.ledger}/${new URL(database.settings.origin).host}/${path}`;
+    const { id: keyId, privateKey } = await statements.keyOf(database.drizzle);
     const { status, body } = await egress.request(url, {
       headers: {
         accept: "application/json",
-        ...signPull(url, {
-          keyId: statements.key.id,
-          privateKey: statements.key.privateKey,
-          at: clock.real(),
-        }),
+        ...signPull(url, { keyId, privateKey, at: clock.real() }),
       },
       bytesMax: ANSWER_BYTES_MAX,
       deadlineMs: DEADLINE_MS,

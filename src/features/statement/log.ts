@@ -32,10 +32,11 @@ export async function logAfter(
 
 /** Where both logs and all counters towards a peer stand, signed: what two instances compare each night. */
 export async function headFor(
-  { database, key }: StatementParts,
+  { database, keyOf }: StatementParts,
   peer: Peer,
   at: Temporal.Instant,
 ): Promise<string> {
+  const key = await keyOf(database.drizzle);
   const { origin } = database.settings;
   const [log, received] = await Promise.all([
     lastStatement(database.drizzle, peer.id, "out"),

@@ -1,6 +1,6 @@
 /** Writing a statement: numbered, chained, signed, in the transaction of what it tells. */
 
-import { and, desc, eq, sql } from "drizzle-orm";
+import { and, desc, eq } from "drizzle-orm";
 import type { Json } from "../../rules/canonical.ts";
 import { canonicalJson } from "../../rules/canonical.ts";
 import { STATEMENT_CONTEXT } from "../../rules/statement.ts";
@@ -14,8 +14,8 @@ import { statement } from "./schema.ts";
 /** What writing and taking in statements needs. */
 export interface StatementParts {
   readonly database: Database;
-  /** Signs ours. */
-  readonly key: StatementKey;
+  /** The key that signs ours now: an operator may change it while this process runs. */
+  readonly keyOf: (tx: Tx | Drizzle) => Promise<StatementKey>;
 }
 
 /** A statement to be written. */
@@ -43,11 +43,12 @@ export function instanceActor(origin: string): string {
 
 /** Writes the next statement of our log to a peer, which must be locked. What is to be sent is due at once. */
 export async function writeStatement(
-  { database: { settings }, key }: StatementParts,
+  { database: { settings }, keyOf }: StatementParts,
   tx: Tx,
   to: Peer,
   { type, object, body, at, isSent }: NewStatement,
 ): Promise<Statement> {
+  const key = await keyOf(tx);
   const last = await lastStatement(tx, to.id, "out");
   const seq = (last?.seq ?? 0) + 1;
   const published = at.toString({ smallestUnit: "second" });
@@ -83,7 +84,6 @@ export async function writeStatement(
       dueAt: isSent ? DUE_NOW : null,
     })
     .returning();
-  if (isSent) await tx.execute(sql`SELECT pg_notify('fediflattr_statement', '')`);
   return made!;
 }
 

@@ -35,7 +35,7 @@ export async function recoverOwn(
   if ("fault" in frame || frame.actor !== instanceActor(settings.origin)) return false;
   const own = frame.document;
   const proof = own["proof"] as Proof;
-  const keys = await statementKeys(drizzle);
+  const keys = await statementKeys(drizzle, { withRetired: true });
   const key = keys.find(
     (known) => isObject(proof) && known.id === proof["verificationMethod"],
   )?.publicKey;
