@@ -2,6 +2,7 @@
 
 import { configure, getStreamSink, getTextFormatter } from "@logtape/logtape";
 import { join } from "node:path";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { Writable } from "node:stream";
 import { Command, CommanderError } from "commander";
 import { type Config, ConfigError, readConfig } from "./config.ts";
@@ -159,6 +160,8 @@ async function endOnSignal(): Promise<void> {
 async function start(changes: Readonly<Record<string, string>> = {}): Promise<Config> {
   const config = readConfig({ ...process.env, ...changes });
   await configure({
+    // Fedify adds to the log what it works on; without a place for that each request would warn.
+    contextLocalStorage: new AsyncLocalStorage(),
     sinks: {
       log: getStreamSink(Writable.toWeb(process.stderr), { formatter: getTextFormatter() }),
     },

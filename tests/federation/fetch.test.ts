@@ -363,6 +363,22 @@ describe("what an instance that cannot read its own key does", () => {
     const wrong = make(2);
     await expect(wrong.actor(f.uri)).rejects.not.toBeInstanceOf(EgressError);
     expect(E.requests.filter(({ path }) => path === "/users/f")).toEqual([]);
+    // Nor is it remembered against them: as soon as the key is back, they are asked.
+    const keys = openActorKeys(database, openVault(new Uint8Array(32).fill(1)), clock);
+    let isAway = true;
+    const fetcher = openFetcher({
+      database,
+      egress,
+      keys: {
+        keyPairOf: (actor) =>
+          isAway ? Promise.reject(new Error("the database is away")) : keys.keyPairOf(actor),
+      },
+      clock,
+      origin,
+    });
+    await expect(fetcher.actor(f.uri)).rejects.toThrow("the database is away");
+    isAway = false;
+    expect(await fetcher.actor(f.uri)).toEqual(expect.any(BigInt));
     await egress.close();
   });
 });

@@ -25,6 +25,7 @@ import {
   balanceOf,
   fillLog,
   lineWith,
+  meet,
   resident,
   withoutTrace,
 } from "../support/peer-books.ts";
@@ -61,12 +62,6 @@ async function debtor(): Promise<FakePeer> {
   used += 1;
   await meet(peer, home);
   return peer;
-}
-
-/** First contact, to its end: both have told their Terms, and all is answered. */
-async function meet(peer: FakePeer, at: Neighbour): Promise<void> {
-  expect((await peer.greet()).status).toBe(200);
-  await eventually("Terms are answered", async () => (await lineWith(at, peer)).unanswered === 0);
 }
 
 let used = 0;

@@ -21,7 +21,7 @@ import {
 } from "../support/fake-peer.ts";
 import { ACTIVITY_JSON, post } from "../support/hostile.ts";
 import { type Neighbour, neighbours } from "../support/instances.ts";
-import { lineWith, withoutTrace } from "../support/peer-books.ts";
+import { lineWith, meet, withoutTrace } from "../support/peer-books.ts";
 
 let home: Neighbour;
 let crowded: Neighbour;
@@ -97,7 +97,7 @@ describe("somebody unknown", () => {
       expect((await fetch(url)).status).toBe(403);
     });
     expect(somebody.asked).toEqual([]);
-    expect((await somebody.greet()).status).toBe(200);
+    await meet(somebody, home);
     expect(await lineWith(home, somebody)).toMatchObject({
       state: "open",
       theirLimit: 50_000_000n,
@@ -193,7 +193,7 @@ describe("somebody unknown", () => {
   let honest: FakePeer;
   beforeAll(async () => {
     honest = stranger();
-    expect((await honest.greet()).status).toBe(200);
+    await meet(honest, home);
   });
   test.each(LIES)("who %s is not met, and not asked again for a while", async (_, prepare) => {
     const liar = stranger();
@@ -217,7 +217,7 @@ describe("somebody unknown", () => {
       const forged = victim.statement({ ...terms, key: { ...forger.key, id: victim.key.id } });
       for (const said of [bent, forged]) expect((await forger.post(said)).status).toBe(403);
     });
-    expect((await victim.greet()).status).toBe(200);
+    await meet(victim, home);
     expect(await keysOf(home.instance.database, victim.host)).toMatchObject([
       { id: victim.key.id },
     ]);
@@ -255,8 +255,7 @@ describe("somebody unknown", () => {
       [{ count: bigint }]
     >`SELECT count(*) AS count FROM peer`;
     expect(count).toBeLessThan(10n);
-    for (let lines = Number(count); lines < 10; lines += 1)
-      expect((await stranger().greet()).status).toBe(200);
+    for (let lines = Number(count); lines < 10; lines += 1) await meet(stranger(), home);
     const eleventh = stranger();
     await withoutTrace(home, async () => {
       expect((await eleventh.greet()).status).toBe(403);

@@ -204,13 +204,16 @@ async function heal(world: World, offsetMs: number): Promise<void> {
       if (other !== house)
         await house.order({ do: "limit", host: other.host, amount: "1000000000" });
   }
-  await untilQuiet(world);
+  await untilQuiet(world, { isAllSent: true });
   for (const house of houses) await house.must({ do: "heads" });
-  await untilQuiet(world);
+  await untilQuiet(world, { isAllSent: true });
 }
 
 /** Nothing is on its way, twice in a row. */
-async function untilQuiet({ houses, network }: World): Promise<void> {
+async function untilQuiet(
+  { houses, network }: World,
+  { isAllSent = false } = {},
+): Promise<void> {
   let quiet = 0;
   let seen = "";
   await until(

@@ -195,9 +195,9 @@ async function waiting(): Promise<Record<string, unknown>> {
     SELECT (SELECT count(*)::int FROM delivery) AS deliveries,
            (SELECT count(*)::int FROM statement WHERE due_at IS NOT NULL) AS statements,
            (SELECT count(*)::int FROM graphile_worker._private_jobs j JOIN graphile_worker._private_tasks t ON t.id = j.task_id
-             WHERE t.identifier IN ('transfers.due', 'statement.pull', 'peer.discover', 'heads')) AS jobs,
+             WHERE j.attempts < j.max_attempts AND t.identifier IN ('transfers.due', 'statement.pull', 'peer.discover', 'heads')) AS jobs,
            (SELECT json_agg(concat_ws(' ', t.identifier, j.attempts, j.max_attempts, j.run_at, j.locked_at, j.last_error)) FROM graphile_worker._private_jobs j
-              JOIN graphile_worker._private_tasks t ON t.id = j.task_id) AS "jobErrors",
+              JOIN graphile_worker._private_tasks t ON t.id = j.task_id WHERE j.attempts < j.max_attempts) AS "jobErrors",
            (SELECT count(*)::int FROM line WHERE state = 'sent') AS sent,
            (SELECT count(*)::int FROM line WHERE state = 'outbound') AS outbound,
            (SELECT json_agg(DISTINCT COALESCE(last_error, '')) FROM statement WHERE due_at IS NOT NULL) AS "statementErrors",

@@ -76,6 +76,10 @@ const DEADLINE_MS = 11_000;
 /** A copy comes when nobody thinks of the first one any more. */
 const LATE_MS_MAX = 15_000;
 
+/** A calm network keeps a request so long when nobody is there. */
+const CALM_TRIES_MAX = 40;
+const CALM_PAUSE_MS = 200;
+
 interface Letter {
   readonly method: string;
   readonly path: string;
@@ -102,7 +106,12 @@ export async function openNetwork(random: Random, gates: readonly Gate[]): Promi
   const forward = async (gate: Gate, letter: Letter): Promise<Reply | undefined> => {
     onTheWay += 1;
     try {
-      const reply = await deliver(gate.target, letter);
+      let reply = await deliver(gate.target, letter);
+      // Whoever is still starting is waited for, as long as whoever asks waits.
+      for (let tries = 0; isCalm && reply === undefined && tries < CALM_TRIES_MAX; tries += 1) {
+        await sleep(CALM_PAUSE_MS);
+        reply = await deliver(gate.target, letter);
+      }
       if (reply === undefined) count("nobody there");
       else note(gate, letter, reply);
       return reply;

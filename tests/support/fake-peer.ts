@@ -58,6 +58,8 @@ export interface FakePeer {
   lie(at: string, lie: Lie): void;
   /** Says the truth again. */
   repent(at: string): void;
+  /** Answers Transfers with a Receipt of the test's own; undefined: with an honest one. */
+  judge(verdict: (transfer: Statement) => Said | undefined): void;
   /** A key of its own; the seed is one byte, thirty-two times. */
   keyOf(seed: number, id?: string): FakeKey;
   /** The next statement, signed, and not yet said. */
@@ -132,6 +134,7 @@ export async function fakePeer({
     ...keyPair(Buffer.alloc(32, byte)),
   });
   const key = keyOf(seed);
+  let verdict: Parameters<FakePeer["judge"]>[0] = () => undefined;
 
   const statement = ({ key: by = key, ...said }: Said): Statement => {
     const seq = log.length + 1;
@@ -197,10 +200,11 @@ export async function fakePeer({
     if (kind === "Terms" && !log.some((one) => (one["type"] as string[])[1] === "Terms"))
       say(terms("50000000"));
     const { total } = document["body"] as { total?: string };
-    return {
-      status: 200,
-      body: say(receipt(document, kind === "Transfer" ? { accepted: total, rejected: [] } : {})),
-    };
+    const honestly = receipt(
+      document,
+      kind === "Transfer" ? { accepted: total, rejected: [] } : {},
+    );
+    return { status: 200, body: say((kind === "Transfer" && verdict(document)) || honestly) };
   };
 
   const honest: Lie = ({ method, path, body }, response) => {
@@ -248,6 +252,7 @@ export async function fakePeer({
     speakTo: (at) => void (theirs = at),
     lie: (at, lie) => void lies.set(at, lie),
     repent: (at) => void lies.delete(at),
+    judge: (made) => void (verdict = made),
     post: send,
     tell: (said) => send(say(said)),
     greet: (limit = "50000000") => send(say(terms(limit))),
@@ -339,11 +344,7 @@ export const pouring =
     response.writeHead(200, { "content-type": ACTIVITY_JSON });
     const part = Buffer.alloc(64 * 1024, " ");
     for (let sent = 0; sent < bytes && !response.destroyed; sent += part.length)
-      if (!response.write(part))
-        await Promise.race([
-          new Promise((resolve) => response.once("drain", resolve)),
-          new Promise((resolve) => response.once("close", resolve)),
-        ]);
+      if (!response.write(part) && !response.destroyed) await sleep(5);
     response.end();
   };
 

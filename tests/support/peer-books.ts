@@ -10,8 +10,8 @@ import { periodAfter, periodOf } from "../../src/rules/period.ts";
 import { addressOf } from "../../src/store/database.ts";
 import { Temporal } from "../../src/store/time.ts";
 import { eur } from "./database.ts";
-import { canonical, digestOf } from "./fake-peer.ts";
-import type { Neighbour } from "./instances.ts";
+import { canonical, digestOf, type FakePeer } from "./fake-peer.ts";
+import { eventually, type Neighbour } from "./instances.ts";
 
 /** Offsets that put the clock into the middle of next month, and some hours into the month after that. */
 export function offsets(): { inside: string; after: string } {
@@ -102,6 +102,12 @@ export async function asReplica(
   } finally {
     await sql.end();
   }
+}
+
+/** First contact, to its end: both have told their Terms, and all is answered. */
+export async function meet(peer: FakePeer, at: Neighbour): Promise<void> {
+  expect((await peer.greet()).status).toBe(200);
+  await eventually("Terms are answered", async () => (await lineWith(at, peer)).unanswered === 0);
 }
 
 /** How a line stands. */

@@ -13,12 +13,10 @@ import { idOf, isDocument } from "../../rules/activity-streams.ts";
 import { webAddress } from "../../rules/address.ts";
 import { JsonFault, parseJson } from "../../rules/json.ts";
 import type { Database } from "../../store/database.ts";
-import { EgressError } from "../../store/egress.ts";
-import { Refusal } from "../../store/refusal.ts";
 import type { Clock } from "../../store/time.ts";
 import { openBlocks } from "./blocks.ts";
 import { contextFault } from "./context.ts";
-import { type Fetcher, isGone, StatusError } from "./fetch.ts";
+import { type Fetcher, isGone, isTheirs } from "./fetch.ts";
 import { openSignerKeys, type Signer } from "./keys.ts";
 import {
   ACTIVITY_LIMITS,
@@ -230,9 +228,7 @@ export function openDoor({
     try {
       return await keys.ask(keyId, knock.actorUri, isRead);
     } catch (error) {
-      const isTheirs =
-        error instanceof StatusError || error instanceof EgressError || error instanceof Refusal;
-      if (!isTheirs) throw error;
+      if (!isTheirs(error)) throw error;
       if (isGone(error) && isOwnDeletion(knock.activity)) throw new Pointless();
       logger.debug("{actor} cannot be read: {error}", { actor: knock.actorUri, error });
       return undefined;

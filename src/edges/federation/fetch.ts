@@ -12,7 +12,7 @@ import { isDocument, listOf } from "../../rules/activity-streams.ts";
 import { parseHandle, sameOrigin } from "../../rules/address.ts";
 import { JsonFault, type JsonLimits, parseJson } from "../../rules/json.ts";
 import { type Database, retrying } from "../../store/database.ts";
-import type { Egress, EgressAnswer } from "../../store/egress.ts";
+import { type Egress, type EgressAnswer, EgressError } from "../../store/egress.ts";
 import { recent, together } from "../../store/recent.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Clock, Temporal } from "../../store/time.ts";
@@ -60,6 +60,11 @@ export class StatusError extends Error {
 /** True when the server says that there is no such thing, or no more. */
 export function isGone(error: unknown): boolean {
   return error instanceof StatusError && (error.status === 404 || error.status === 410);
+}
+
+/** True for what another server did wrong or left undone; anything else is a fault of our own. */
+export function isTheirs(error: unknown): boolean {
+  return error instanceof StatusError || error instanceof EgressError || error instanceof Refusal;
 }
 
 const ACCEPT =
@@ -160,7 +165,8 @@ export function openFetcher({ database, egress, keys, clock, origin }: FetcherPa
       failures.delete(uri);
       return id;
     } catch (error) {
-      failures.set(uri, { error, until: now + FAILURE_REMEMBERED_MS });
+      // What fails on our side, such as the database, says nothing about them.
+      if (isTheirs(error)) failures.set(uri, { error, until: now + FAILURE_REMEMBERED_MS });
       throw error;
     }
   });

@@ -92,7 +92,7 @@ export async function takeIn(parts: InboxParts, admitted: Admitted): Promise<boo
       own === undefined
         ? await inOneTransaction(parts, admitted, kind, at)
         : await own(parts, admitted, at);
-    if (changed) parts.nudge();
+    if (changed && ANSWERED.has(kind)) parts.nudge();
     return changed;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -100,6 +100,9 @@ export async function takeIn(parts: InboxParts, admitted: Admitted): Promise<boo
     return false;
   }
 }
+
+/** Kinds that are answered by an activity of ours. All others leave nothing to deliver. */
+const ANSWERED: ReadonlySet<string> = new Set(["Follow"]);
 
 interface Taking {
   readonly tx: Tx;

@@ -100,9 +100,10 @@ export type Meeting = (origin: string) => Promise<FoundInstance | "busy" | undef
 /** Strangers that are looked up: a handful at once, then one each five seconds. Honest ones come again. */
 const MEETINGS = { burst: 50, perSecond: 0.2 };
 
-/** How long an origin that was no instance of our kind, or did not answer, is not asked again. */
+/** How long an origin that was no instance of our kind, or did not answer, is not asked again; and one that is. */
 const STRANGE_REMEMBERED_MS = 10 * 60_000;
-const STRANGE_MAX = 10_000;
+const FOUND_REMEMBERED_MS = 60_000;
+const REMEMBERED_MAX = 10_000;
 
 /**
  * Looks strangers up within limits, since anybody can make up names of them: each origin once at a time, failures
@@ -114,17 +115,21 @@ export function openMeeting(
   discover: (origin: string) => Promise<FoundInstance | undefined>,
   clock: Clock,
 ): Meeting {
-  const strange = recent<string, number>(STRANGE_MAX);
+  const asked = recent<string, { found: FoundInstance | undefined; untilMs: number }>(
+    REMEMBERED_MAX,
+  );
   const buckets = openBuckets(MEETINGS);
   return together(async (origin: string) => {
     const now = clock.real().epochMilliseconds;
-    if ((strange.get(origin) ?? 0) > now) return undefined;
+    const known = asked.get(origin);
+    if (known !== undefined && known.untilMs > now) return known.found;
     if (buckets.take("all", now) > 0) return "busy";
     const found = await discover(origin).catch((error: unknown) => {
       logger.info("{origin} offers Terms and cannot be looked up: {error}", { origin, error });
       return undefined;
     });
-    if (found === undefined) strange.set(origin, now + STRANGE_REMEMBERED_MS);
+    const kept = found === undefined ? STRANGE_REMEMBERED_MS : FOUND_REMEMBERED_MS;
+    asked.set(origin, { found, untilMs: now + kept });
     return found;
   });
 }

@@ -4,7 +4,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Federation } from "@fedify/fedify";
 import { isDocument } from "../../rules/activity-streams.ts";
 import { ensureOwnActors } from "../../features/account/own.ts";
-import { personNamed } from "../../features/account/person.ts";
+import { standingNamed } from "../../features/account/person.ts";
 import type { ActorKeys } from "../../features/account/secret.ts";
 import type { Database } from "../../store/database.ts";
 import type { Clock } from "../../store/time.ts";
@@ -187,9 +187,9 @@ function poster(parts: FederationParts, federation: Federation<Visit>) {
     const name = /^\/users\/([^/]+)\/inbox$/.exec(url.pathname)?.[1];
     if (name === undefined) return undefined;
     return guarded(database, async () => {
-      const person = await personNamed(database.drizzle, origin, name);
-      if (person === undefined) return nothingHere();
-      return person.deletedAt === null
+      const standing = await standingNamed(database, name);
+      if (standing === undefined) return nothingHere();
+      return standing === "here"
         ? enter(request, remoteAddress)
         : refusalAnswer(410, "gone", "Whoever lived here has gone.");
     });

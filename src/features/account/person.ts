@@ -1,7 +1,7 @@
 /** Who of this instance can be looked at: people with an account, and the instance's bot. */
 
 import { eq } from "drizzle-orm";
-import type { Drizzle, Tx } from "../../store/database.ts";
+import type { Database, Drizzle, Tx } from "../../store/database.ts";
 import type { Temporal } from "../../store/time.ts";
 import { actorUri } from "./create.ts";
 import { flattrActorUri } from "./own.ts";
@@ -30,4 +30,18 @@ export async function personNamed(
   if (found === undefined || (found.since === null && uri !== flattrActorUri(origin)))
     return undefined;
   return { ...found.actor, name, since: found.since ?? found.actor.foundAt };
+}
+
+/** Whether somebody of this name lives here: no more than that, since it is asked for each activity that comes to him. */
+export async function standingNamed(
+  { sql, settings: { origin } }: Pick<Database, "sql" | "settings">,
+  name: string,
+): Promise<"here" | "gone" | undefined> {
+  if (!/^[a-z0-9_]{1,30}$/.test(name)) return undefined;
+  const uri = actorUri(origin, name);
+  const [found] = await sql<{ is_gone: boolean }[]>`
+    SELECT a.deleted_at IS NOT NULL AS is_gone FROM actor a
+     WHERE a.uri = ${uri} AND (${uri === flattrActorUri(origin)} OR EXISTS (SELECT FROM account x WHERE x.actor = a.id))`;
+  if (found === undefined) return undefined;
+  return found.is_gone ? "gone" : "here";
 }

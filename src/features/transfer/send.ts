@@ -40,8 +40,11 @@ export async function sendTransfers(
   const { drizzle } = parts.database;
   await makeLines(parts.database);
   const peers = await drizzle.execute<{ peer: string }>(sql`
-    SELECT DISTINCT l.peer FROM line l JOIN peer p ON p.id = l.peer
-     WHERE l.state = 'outbound' AND p.state = 'open' AND (l.seq IS NULL OR l.due_at <= ${sqlTime(at)}) ORDER BY 1`);
+    SELECT p.id AS peer
+      FROM peer p,
+           -- One is enough: this is asked after each Receipt, when the others are still on their way.
+           LATERAL (SELECT FROM line l WHERE l.peer = p.id AND l.state = 'outbound' AND (l.seq IS NULL OR l.due_at <= ${sqlTime(at)}) LIMIT 1) due
+     WHERE p.state = 'open' ORDER BY 1`);
   const written: PeerId[] = [];
   for (const { peer } of peers) {
     const id = BigInt(peer);
@@ -190,6 +193,7 @@ async function writeTransfer(
     at,
     isSent: true,
   });
+  const payees = JSON.stringify(lines.map(({ payee }) => payee));
   const sent = await tx
     .update(line)
     .set({ state: "sent", seq, reason: null, dueAt: null })
@@ -197,10 +201,7 @@ async function writeTransfer(
       and(
         eq(line.period, period),
         eq(line.part, part),
-        inArray(
-          line.payee,
-          lines.map(({ payee }) => BigInt(payee)),
-        ),
+        sql`${line.payee} IN (SELECT value::bigint FROM jsonb_array_elements_text(${payees}::jsonb))`,
         eq(line.state, "outbound"),
       ),
     )

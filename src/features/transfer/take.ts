@@ -11,7 +11,7 @@ import { book, openLedgerAccounts } from "../ledger/book.ts";
 import { grow, linesOf, type PeerId, type Position, positionOf } from "../peer/peer.ts";
 import { type Hearing, refused, type Verdict } from "../statement/take.ts";
 import { releaseCovered } from "./release.ts";
-import { transferIn, transferLine } from "./schema.ts";
+import { transferIn } from "./schema.ts";
 import { OUR_TERMS } from "./terms.ts";
 
 /** Why one line of several is refused. */
@@ -83,14 +83,17 @@ async function judge(
     taken: boolean;
   }>(sql`
     SELECT a.uri, COALESCE(own.id, alias.account)::text AS account, s.reason,
-           EXISTS (SELECT FROM transfer_line l
-                    WHERE l.peer = ${peer} AND l.period = ${periodNumber(period)} AND l.beneficiary = a.uri
-                      AND l.currency = ${currency} AND l.is_regular) AS taken
+           before.is_there IS NOT NULL AS taken
       FROM jsonb_array_elements_text(${named}::jsonb) AS wanted(uri)
       JOIN actor a ON a.uri = wanted.uri COLLATE "C"
       JOIN payee_standing s ON s.payee = a.id
       LEFT JOIN account own ON own.actor = a.id
       LEFT JOIN LATERAL (SELECT account FROM alias WHERE alias.payee = a.id ORDER BY since, account LIMIT 1) alias ON true
+      -- Looked up one by one: all lines of a month would be read again for each of its Transfers.
+      LEFT JOIN LATERAL (
+        SELECT true AS is_there FROM transfer_line l
+         WHERE l.peer = ${peer} AND l.period = ${periodNumber(period)} AND l.beneficiary = a.uri
+           AND l.currency = ${currency} AND l.is_regular LIMIT 1) before ON true
      WHERE own.id IS NOT NULL OR alias.account IS NOT NULL`);
   const byUri = new Map(known.map((row) => [row.uri, row]));
   return lines.map((line) => {
@@ -143,19 +146,17 @@ async function bookPending(
     upTo: position.acceptedIn,
     at,
   });
-  await tx.insert(transferLine).values(
-    valid.map(({ line, account }) => ({
-      peer,
-      seq,
-      beneficiary: line.beneficiary,
-      account,
-      amount: line.amount,
-      count: line.count ?? null,
-      period,
-      currency,
-      isRegular: kind === "settlement",
-    })),
-  );
+  const lines = valid.map(({ line, account }) => ({
+    beneficiary: line.beneficiary,
+    account: String(account),
+    amount: String(line.amount),
+    count: line.count ?? null,
+  }));
+  // One parameter: to write down thousands takes longer than to insert the rows.
+  await tx.execute(sql`
+    INSERT INTO transfer_line (peer, seq, beneficiary, account, amount, count, period, currency, is_regular)
+    SELECT ${peer}::bigint, ${seq}::bigint, beneficiary, account, amount, count, ${periodNumber(period)}::int, ${currency}, ${kind === "settlement"}::boolean
+      FROM jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) AS taken(beneficiary text, account bigint, amount bigint, count int)`);
   const sums = new Map<bigint, bigint>();
   for (const { account, line } of valid) sums.set(account, (sums.get(account) ?? 0n) + line.amount);
   await openLedgerAccounts(
