@@ -1,6 +1,5 @@
 /** One post to a thousand followers elsewhere, beside the RSA signatures that it takes. */
 
-import type { ChildProcess } from "node:child_process";
 import { generateKeyPairSync, sign } from "node:crypto";
 import type postgres from "postgres";
 import { type Account, createAccount } from "../src/features/account/create.ts";
@@ -11,7 +10,7 @@ import { type Cost, measure, until } from "./cost.ts";
 import { allHosts, type Elsewhere, rememberPeople, SERVERS, startElsewhere } from "./elsewhere.ts";
 import { median, printerOf } from "./figures.ts";
 import type { Options } from "./options.ts";
-import { endProcess, freePort, startServer } from "./running.ts";
+import { freePort, startServer } from "./running.ts";
 import { backendsOf, withClient, withDatabase, withServer } from "./server.ts";
 import { SETTINGS } from "./settings.ts";
 
@@ -56,7 +55,6 @@ export async function benchDeliver({ database: served, rounds, profile }: Option
     const name = `fl_bench_${process.pid}_deliver`;
     const url = await server.makeDatabase(name);
     const elsewhere = await startElsewhere();
-    const running = new Set<ChildProcess>();
     try {
       await withClient(url, (sql) =>
         withDatabase(url, 2, async (database) => {
@@ -78,7 +76,7 @@ export async function benchDeliver({ database: served, rounds, profile }: Option
               PORT: String(await freePort()),
               ALLOW_PRIVATE_ADDRESSES: allHosts(elsewhere.ready.port),
             },
-            { running, profile },
+            { running: server.running, profile },
           );
           const place = { sql, database, elsewhere, delivering: child.pid! };
           // The first deliveries of a process cost more than all others, and somebody's key is made for his first post.
@@ -92,7 +90,6 @@ export async function benchDeliver({ database: served, rounds, profile }: Option
         }),
       );
     } finally {
-      for (const child of running) await endProcess(child);
       await elsewhere.end({ do: "end" });
     }
   });

@@ -1,6 +1,5 @@
 /** Likes of other servers, from the socket to the row, beside the RSA check and the insert that nobody can do without. */
 
-import type { ChildProcess } from "node:child_process";
 import { generateKeyPairSync, sign, verify } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import postgres from "postgres";
@@ -21,7 +20,7 @@ import {
 } from "./elsewhere.ts";
 import { median, printerOf } from "./figures.ts";
 import type { Options } from "./options.ts";
-import { endProcess, freePort, startServer } from "./running.ts";
+import { freePort, startServer } from "./running.ts";
 import { backendsOf, type Server, withClient, withDatabase, withServer } from "./server.ts";
 import { SETTINGS } from "./settings.ts";
 
@@ -112,33 +111,28 @@ async function withPlace(
   { server, name, url, elsewhere, rounds, profile }: Where,
   work: (place: Place) => Promise<void>,
 ): Promise<void> {
-  const running = new Set<ChildProcess>();
   const port = await freePort();
   const { ready } = elsewhere;
-  try {
-    await withClient(url, (sql) =>
-      withDatabase(url, 2, async (database) => {
-        await rememberPeople(sql, { first: 0, many: ACTORS, firstId: FIRST_ID, at: ready });
-        const posts = await writePosts(database, (2 * (rounds + 1) + 2) * POSTS_A_ROUND + 1);
-        const env = {
-          DATA_DIR: server.dataFolder(name),
-          DATABASE_URL: url,
-          ORIGIN: SETTINGS.origin,
-          PORT: String(port),
-          ALLOW_PRIVATE_ADDRESSES: allHosts(ready.port),
-        };
-        const { child } = await startServer(env, { running, profile });
-        const target = {
-          address: `http://127.0.0.1:${port}`,
-          host: new URL(SETTINGS.origin).host,
-          path: "/inbox",
-        };
-        await work({ sql, database, url, elsewhere, serving: child.pid!, target, posts });
-      }),
-    );
-  } finally {
-    for (const child of running) await endProcess(child);
-  }
+  await withClient(url, (sql) =>
+    withDatabase(url, 2, async (database) => {
+      await rememberPeople(sql, { first: 0, many: ACTORS, firstId: FIRST_ID, at: ready });
+      const posts = await writePosts(database, (2 * (rounds + 1) + 2) * POSTS_A_ROUND + 1);
+      const env = {
+        DATA_DIR: server.dataFolder(name),
+        DATABASE_URL: url,
+        ORIGIN: SETTINGS.origin,
+        PORT: String(port),
+        ALLOW_PRIVATE_ADDRESSES: allHosts(ready.port),
+      };
+      const { child } = await startServer(env, { running: server.running, profile });
+      const target = {
+        address: `http://127.0.0.1:${port}`,
+        host: new URL(SETTINGS.origin).host,
+        path: "/inbox",
+      };
+      await work({ sql, database, url, elsewhere, serving: child.pid!, target, posts });
+    }),
+  );
 }
 
 async function writePosts(database: Database, many: number): Promise<string[]> {

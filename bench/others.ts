@@ -42,6 +42,7 @@ await Promise.all(
   }),
 );
 
+process.on("disconnect", () => process.exit());
 process.on("message", (order: Order) => void follow(order));
 answer({});
 

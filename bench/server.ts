@@ -1,5 +1,6 @@
 /** The database server of a bench: durable, its own, and gone afterwards. */
 
+import type { ChildProcess } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import { openInstance } from "../src/instance.ts";
 import { addressOf, openClients, type Database, urlOf } from "../src/store/database.ts";
 import { openEmbedded, type ServerSettings } from "../src/store/embedded.ts";
 import { untilInterrupted } from "./interrupted.ts";
+import { endProcess } from "./running.ts";
 import { SETTINGS } from "./settings.ts";
 
 /** Clock ticks of /proc/PID/stat. */
@@ -19,6 +21,8 @@ export interface Server {
   readonly url: string;
   /** For files that live as long as the server. */
   readonly folder: string;
+  /** Programs that use the databases: they are ended before those are dropped, whatever happens. */
+  readonly running: Set<ChildProcess>;
   /** The folder of the instance whose database has that name: its master key is there. */
   dataFolder(name: string): string;
   /** Makes a database with the tables of an instance; `env`: settings that differ from those of all benches. */
@@ -40,9 +44,11 @@ export async function withServer<T>(
       named === undefined ? await openEmbedded(join(folder, "pg"), settings) : undefined;
     const url = named ?? urlOf(embedded!.address);
     const made = new Set<string>();
+    const running = new Set<ChildProcess>();
     try {
-      return await untilInterrupted(work(serverAt(url, folder, made)));
+      return await untilInterrupted(work(serverAt({ url, folder, made, running })));
     } finally {
+      await Promise.all([...running].map(endProcess));
       await withClient(url, async (sql) => {
         for (const name of made) await sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`;
       }).catch(() => {});
@@ -53,10 +59,13 @@ export async function withServer<T>(
   }
 }
 
-function serverAt(url: string, folder: string, made: Set<string>): Server {
+function serverAt({
+  made,
+  ...server
+}: Pick<Server, "url" | "folder" | "running"> & { made: Set<string> }): Server {
+  const { url, folder } = server;
   return {
-    url,
-    folder,
+    ...server,
     dataFolder: (name) => join(folder, name),
     async makeDatabase(name, env = {}) {
       made.add(name);

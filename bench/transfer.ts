@@ -1,6 +1,5 @@
 /** Money between two instances: Transfers until both have booked their Receipts, beside the bare insert of the lines. */
 
-import type { ChildProcess } from "node:child_process";
 import type postgres from "postgres";
 import { book } from "../src/features/ledger/book.ts";
 import { openPeer, type PeerId } from "../src/features/peer/peer.ts";
@@ -19,7 +18,7 @@ import { Temporal } from "../src/store/time.ts";
 import { type Cost, measure, until } from "./cost.ts";
 import { median, printerOf } from "./figures.ts";
 import type { Options } from "./options.ts";
-import { endProcess, freePort, startServer, type Watching } from "./running.ts";
+import { freePort, startServer } from "./running.ts";
 import { backendsOf, type Server, withClient, withServer } from "./server.ts";
 import { SETTINGS } from "./settings.ts";
 
@@ -107,16 +106,11 @@ async function withPair(
       await turnMonths(payer.database, opensAt(months[0]!));
       await fillPayee(payee);
       await fillPayer(payer, payee);
-      const running = new Set<ChildProcess>();
-      try {
-        const watching: Watching = { running, profile };
-        const serving: number[] = [];
-        for (const { env } of [payer, payee])
-          serving.push((await startServer(env, watching)).child.pid!);
-        await work({ payer, payee, peer: await meet(payer, payee), serving });
-      } finally {
-        for (const child of running) await endProcess(child);
-      }
+      const watching = { running: server.running, profile };
+      const serving: number[] = [];
+      for (const { env } of [payer, payee])
+        serving.push((await startServer(env, watching)).child.pid!);
+      await work({ payer, payee, peer: await meet(payer, payee), serving });
     }),
   );
 }

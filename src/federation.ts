@@ -145,7 +145,7 @@ export async function openFederation({
     jobs: [
       ...afterwardsJobs({ database, clock, fetcher }),
       ...waysJobs(discovery),
-      handle(logBehind, ({ peer }) => exchange.pull(BigInt(peer))),
+      handle(logBehind, async ({ peer }) => exchange.pull(BigInt(peer))),
       handle(transfersDue, () => exchange.sendDue()),
     ],
     schedules: [

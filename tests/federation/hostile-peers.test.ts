@@ -472,7 +472,8 @@ describe("a debtor who only talks", () => {
     const one = peer.say(bent(peer, {}));
     await withoutTrace(home, async () => {
       expect((await peer.post(one)).json["error"]).toBe("tooMany");
-      expect((await peer.post(one)).status).toBe(429);
+      const { status, headers } = await peer.post(one);
+      expect([status, headers["retry-after"]]).toEqual([429, "3600"]);
     });
     expect((await lineWith(home, peer)).alarm).toContain("statements a day");
     await asReplica(

@@ -263,7 +263,7 @@ function missingClicks(books: readonly Book[], clicks: readonly Click[], looked:
       book.flattrs.get(`${patron} ${thing}`)?.some((row) => row.month === month) ?? false;
     if (isThere !== (state === "there"))
       wrong.push(
-        `${house.name}: ${key} is ${isThere ? "there" : "not there"}, but should be ${state}`,
+        `${house.name}: ${key} is ${isThere ? "there" : "not there"}, but should be ${state}: ${history(`${patron} ${thing}`, clicks, [])}`,
       );
   }
   return wrong;
@@ -317,8 +317,8 @@ function history(
     ...clicks
       .filter(({ patron, thing }) => `${patron} ${thing}` === pair)
       .map(
-        ({ act, result, flattr, from, to }) =>
-          [from, `${time(from)}–${time(to)} ${act} ${result} ${flattr ?? ""}`] as const,
+        ({ act, month, result, flattr, from, to }) =>
+          [from, `${time(from)}–${time(to)} ${act} ${month} ${result} ${flattr ?? ""}`] as const,
       ),
     ...acknowledged
       .filter(({ body }) => `${String(body["actor"])} ${aboutOf(body)}` === pair)

@@ -228,7 +228,7 @@ export class Doings {
         ? "done"
         : "refused" in outcome
           ? outcome.refused
-          : outcome.failed.slice(0, 60);
+          : outcome.failed.replace(/[/]tmp[^ ]*/, "").slice(0, 60);
     const key = `${what}: ${how}`;
     this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
   }

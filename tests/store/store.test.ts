@@ -101,7 +101,10 @@ describe("an instance", () => {
       { kind: "fee" },
       { kind: "world" },
     ]);
-    expect(await database.sql`SELECT 1 FROM signing_key`).toHaveLength(1);
+    expect(await database.sql`SELECT use FROM signing_key ORDER BY use`).toEqual([
+      { use: "receipt" },
+      { use: "statement" },
+    ]);
     for (const instance of instances) await instance.close();
   });
 

@@ -100,7 +100,7 @@ export async function openNetwork(random: Random, gates: readonly Gate[]): Promi
   const refused = new Map<string, number>();
   const count = (what: Mishap) => counts.set(what, (counts.get(what) ?? 0) + 1);
   const closing = new AbortController();
-  let isCalm = false;
+  const weather = { isCalm: false };
   let onTheWay = 0;
 
   const forward = async (gate: Gate, letter: Letter): Promise<Reply | undefined> => {
@@ -108,7 +108,11 @@ export async function openNetwork(random: Random, gates: readonly Gate[]): Promi
     try {
       let reply = await deliver(gate.target, letter);
       // Whoever is still starting is waited for, as long as whoever asks waits.
-      for (let tries = 0; isCalm && reply === undefined && tries < CALM_TRIES_MAX; tries += 1) {
+      for (
+        let tries = 0;
+        weather.isCalm && reply === undefined && tries < CALM_TRIES_MAX;
+        tries += 1
+      ) {
         await sleep(CALM_PAUSE_MS);
         reply = await deliver(gate.target, letter);
       }
@@ -140,7 +144,7 @@ export async function openNetwork(random: Random, gates: readonly Gate[]): Promi
   };
 
   const choose = (): Mishap => {
-    if (isCalm) return "passed";
+    if (weather.isCalm) return "passed";
     let drawn = random.below(1000);
     for (const [mishap, chance] of CHANCES) {
       if (drawn < chance) return mishap;
@@ -212,11 +216,11 @@ export async function openNetwork(random: Random, gates: readonly Gate[]): Promi
     counts,
     refused,
     calm() {
-      isCalm = true;
+      weather.isCalm = true;
     },
     isIdle: () => onTheWay === 0,
     async close() {
-      isCalm = true;
+      weather.isCalm = true;
       closing.abort();
       await Promise.all(
         servers.map(

@@ -5,7 +5,7 @@ import { getLogger } from "@logtape/logtape";
 import { eq } from "drizzle-orm";
 import { type PeerId, raiseAlarm } from "../../features/peer/peer.ts";
 import { peer as peers } from "../../features/peer/schema.ts";
-import { type Kinds, logBehind, type Taken, takeStatement } from "../../features/statement/take.ts";
+import { type Kinds, type Taken, takeStatement } from "../../features/statement/take.ts";
 import { lastStatement, type StatementParts } from "../../features/statement/write.ts";
 import { recoverOwn } from "../../features/transfer/recover.ts";
 import { sendTransfers } from "../../features/transfer/send.ts";
@@ -14,8 +14,8 @@ import { type JsonLimits, parseJson } from "../../rules/json.ts";
 import { isObject, STATEMENT_BYTES_MAX } from "../../rules/statement.ts";
 import { printable } from "../../rules/text.ts";
 import type { Egress } from "../../store/egress.ts";
-import { addJob } from "../../store/jobs.ts";
 import { type Clock, sqlTime, Temporal } from "../../store/time.ts";
+import { StatusError } from "./fetch.ts";
 import { compareHeads, headOf, type PeerRow, seqOf } from "./heads.ts";
 import { signPull } from "./pull-signature.ts";
 
@@ -46,8 +46,14 @@ const PULL_MS_MAX = 60_000;
 /** Peers that are posted to at once. Those that do not answer hold a place for some seconds, and less often each time. */
 const PEERS_AT_ONCE = 16;
 
+/** Logs that are pulled at once: each may hold one answer in memory. */
+const PULLS_AT_ONCE = 16;
+
 /** A peer that knows of more than is here, and does not show it, is asked again after this. */
 const BEHIND_MS = 5 * 60_000;
+
+/** A peer that did not answer is asked for its head again after this, by whoever wants to write to it. */
+const SILENT_MS = 2_000;
 
 /** What a peer answered is quoted so far. */
 const QUOTE_CHARS_MAX = 200;
@@ -71,8 +77,8 @@ const PAUSE_MS_MAX = 6 * 3_600_000;
 export interface Exchange {
   /** Something was written: look now. */
   nudge(): void;
-  /** Takes what a peer's log has after the last statement that is here. */
-  pull(peer: PeerId): Promise<void>;
+  /** Begins to take what a peer's log has after the last statement that is here. */
+  pull(peer: PeerId): void;
   /** Writes what closed months owe, and sends it. */
   sendDue(): Promise<void>;
   /** True when the peer knows nothing of ours that this database has forgotten; asked once per process. */
@@ -96,6 +102,9 @@ export function openExchange(parts: ExchangeParts): Exchange {
   let running: Promise<void> | undefined;
   /** Peers that are being posted to. One that does not answer keeps nobody else waiting. */
   const posting = new Map<PeerId, Promise<void>>();
+  /** Logs that are being pulled. A job that waited for a peer would hold up the jobs of the house. */
+  const pulling = new Map<PeerId, Promise<void>>();
+  const pulledAgain = new Set<PeerId>();
 
   const ask = async (peer: PeerRow, path: string): Promise<Json> => {
     const url = `${peer.ledger}/${new URL(database.settings.origin).host}/${path}`;
@@ -108,7 +117,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
       bytesMax: ANSWER_BYTES_MAX,
       deadlineMs: DEADLINE_MS,
     });
-    if (status !== 200) throw new Error(`${url} answered ${status}`);
+    if (status !== 200) throw new StatusError(status, url);
     return parseJson(textOf(body), ANSWER_LIMITS) as Json;
   };
 
@@ -127,8 +136,10 @@ export function openExchange(parts: ExchangeParts): Exchange {
     const until = clock.real().add({ milliseconds: PULL_MS_MAX });
     for (let page = 0; page < PAGES_MAX; page += 1) {
       if (stopping.signal.aborted) return;
-      const isLate = Temporal.Instant.compare(clock.real(), until) > 0;
-      if (isLate) return addJob(database.drizzle, logBehind, { peer: String(id) }, `pull:${id}`);
+      if (Temporal.Instant.compare(clock.real(), until) > 0) {
+        pulledAgain.add(id);
+        return;
+      }
       const last = (await lastStatement(database.drizzle, id, "in"))?.seq ?? 0;
       const answer = await ask(peer, `after/${last}`);
       const listed = isObject(answer) ? answer["statements"] : undefined;
@@ -144,6 +155,22 @@ export function openExchange(parts: ExchangeParts): Exchange {
       }
       const now = (await lastStatement(database.drizzle, id, "in"))?.seq ?? 0;
       if (now === last || !isObject(answer) || answer["more"] !== true) return;
+    }
+  };
+
+  const pullAll = async (id: PeerId): Promise<void> => {
+    try {
+      do {
+        pulledAgain.delete(id);
+        if (await isFresh(id)) await pull(id);
+      } while (pulledAgain.has(id) && !stopping.signal.aborted);
+    } catch (error) {
+      logger.info("the log of peer {peer} cannot be pulled now: {error}", {
+        peer: String(id),
+        error,
+      });
+    } finally {
+      pulling.delete(id);
     }
   };
 
@@ -169,8 +196,12 @@ export function openExchange(parts: ExchangeParts): Exchange {
   /** Gets back what we had signed and this database has forgotten: it was restored from a backup. */
   const checkFresh = async (id: PeerId): Promise<boolean> => {
     const peer = await rowOf(id);
-    const head = await headOf(heads, peer).catch(() => undefined);
-    // A peer that does not answer cannot tell; if it knows more, it will say so as a fork, and both are kept.
+    const head = await headOf(heads, peer).catch((error: unknown) => {
+      // It keeps no log with us, or shows nobody where it stands: that is an answer, and silence is none.
+      if (error instanceof StatusError && error.status < 500 && error.status !== 429)
+        return undefined;
+      throw error;
+    });
     if (head === undefined) return true;
     for (let page = 0; page < PAGES_MAX; page += 1) {
       const last = (await lastStatement(database.drizzle, id, "out"))?.seq ?? 0;
@@ -202,17 +233,19 @@ export function openExchange(parts: ExchangeParts): Exchange {
   const isFresh = (id: PeerId): Promise<boolean> => {
     const known = fresh.get(id);
     if (known !== undefined && known.untilMs > clock.real().epochMilliseconds) return known.asked;
+    let pauseMs = BEHIND_MS;
     const asked = checkFresh(id).catch((error: unknown) => {
-      logger.warning("peer {peer} cannot be asked for its head: {error}", {
+      // What it may know of us is not known: to sign anything now could be to sign a number twice.
+      logger.info("peer {peer} cannot be asked for its head: {error}", {
         peer: String(id),
         error,
       });
-      return true;
+      pauseMs = SILENT_MS;
+      return false;
     });
-    const kept = { asked, untilMs: Number.POSITIVE_INFINITY };
-    fresh.set(id, kept);
+    fresh.set(id, { asked, untilMs: Number.POSITIVE_INFINITY });
     return asked.then((is) => {
-      const untilMs = is ? kept.untilMs : clock.real().epochMilliseconds + BEHIND_MS;
+      const untilMs = is ? Number.POSITIVE_INFINITY : clock.real().epochMilliseconds + pauseMs;
       fresh.set(id, { asked, is, untilMs });
       return is;
     });
@@ -360,8 +393,10 @@ export function openExchange(parts: ExchangeParts): Exchange {
 
   return {
     nudge: () => wake(),
-    pull: async (id) => {
-      if (await isFresh(id)) await pull(id);
+    pull(id) {
+      if (pulling.has(id)) pulledAgain.add(id);
+      else if (pulling.size < PULLS_AT_ONCE) pulling.set(id, pullAll(id));
+      else throw new Error(`${PULLS_AT_ONCE} logs are being pulled already`);
     },
     sendDue,
     isFresh,
@@ -387,7 +422,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
       stopping.abort();
       wake();
       await running;
-      await Promise.allSettled([...posting.values(), sending]);
+      await Promise.allSettled([...posting.values(), ...pulling.values(), sending]);
     },
   };
 }

@@ -179,6 +179,12 @@ export function openFetcher({ database, egress, keys, clock, origin }: FetcherPa
     return row;
   };
 
+  /** Looks once more before it asks: somebody else may just have done so. */
+  const readUnknown = together(async (uri: string): Promise<ActorId> => {
+    const row = await known(uri);
+    return row === undefined || row.fetchedAt === null ? readActor(uri) : row.id;
+  });
+
   const askHandle = async ({ name, host }: Handle): Promise<Found | undefined> => {
     const scheme = egress.isAllowedPrivate(host) ? "http" : "https";
     const resource = encodeURIComponent(`acct:${name}@${host}`);
@@ -212,7 +218,8 @@ export function openFetcher({ database, egress, keys, clock, origin }: FetcherPa
         row?.fetchedAt !== undefined &&
         row.fetchedAt !== null &&
         (newerThan === undefined || row.fetchedAt.epochMilliseconds > newerThan.epochMilliseconds);
-      return isRead ? row.id : readActor(uri);
+      if (isRead) return row.id;
+      return newerThan === undefined ? readUnknown(uri) : readActor(uri);
     },
     async webfinger(handle) {
       const asked = `${handle.name}@${handle.host}`.toLowerCase();

@@ -52,6 +52,9 @@ const LIMITS: JsonLimits = {
 
 const ACTIVITY = "application/activity+json";
 
+/** When it is worth another try. */
+const RETRY_SECONDS: Readonly<Record<number, string>> = { 429: "3600", 503: "60" };
+
 const logger = getLogger(["fediflattr", "statements"]);
 
 /** Takes one statement, as it came. Also the way in through the instance actor's inbox. */
@@ -218,6 +221,7 @@ export function ledgerRoutes(parts: LedgerParts): Hono {
         : c.body(body, status, {
             "content-type": status === 200 ? ACTIVITY : "application/json",
             "cache-control": "no-store",
+            ...(status in RETRY_SECONDS ? { "retry-after": RETRY_SECONDS[status]! } : {}),
           });
     })
     .get("/ledger/:host/after/:seq", async (c) =>

@@ -44,7 +44,7 @@ export const delivery = pgTable(
     payee: id("payee"),
     /** When the Like was made, for its `published`. */
     at: instant("at").notNull(),
-    /** What it is about, such as a flattr, a post, a pair of actors: about one subject, the earlier goes first. */
+    /** What it is about, such as a post, a pair of actors, a patron and a thing: about one subject, the earlier goes first. */
     subject: id("subject"),
     attempts: integer("attempts").notNull().default(0),
     /** In real time, whatever the domain's clock says. */

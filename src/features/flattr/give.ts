@@ -115,7 +115,7 @@ async function insertFlattrs({ sql, settings }: Database, gifts: readonly Gift[]
     made AS MATERIALIZED (SELECT given.id, gift.* FROM given JOIN gift USING (patron, thing)),
     told AS (
       INSERT INTO delivery (id, activity, flattr, patron, thing, period, payee, at, subject)
-      SELECT new_id(made.at), 'Like', made.id, made.patron, made.thing, ${month}, payee.payee, made.at, made.id
+      SELECT new_id(made.at), 'Like', made.id, made.patron, made.thing, ${month}, payee.payee, made.at, made.patron # made.thing
         FROM made JOIN payee USING (n)
        WHERE NOT made.private AND payee.host <> ${new URL(settings.origin).host} AND COALESCE(payee.reason, 'payee_declined') = 'payee_declined')
     SELECT gift.mode, gift.split IS NOT NULL AS known, made.id AS given,

@@ -29,11 +29,14 @@ export async function takeBackFlattr(
         WITH entered AS MATERIALIZED (SELECT enter_period(${month})),
         gone AS (DELETE FROM flattr WHERE period = ${month} AND patron = ${patron} AND thing = ${thing} RETURNING id, split, source, private),
         unsaid AS (
-          DELETE FROM delivery d USING gone WHERE d.subject = gone.id AND d.activity = 'Like' AND d.attempts = 0 RETURNING d.payee),
+          DELETE FROM delivery d USING gone
+           WHERE d.subject = ${patron}::bigint # ${thing}::bigint AND d.flattr = gone.id AND d.activity = 'Like' AND d.attempts = 0
+          RETURNING d.payee),
         undone AS (
-          -- Whoever was told, or is being told right now: what waits about one flattr arrives in its order.
+          -- Whoever was told, or is being told right now: what one patron says about one thing arrives in its order,
+          -- so that what is given again later stays given.
           INSERT INTO delivery (id, activity, flattr, patron, thing, period, payee, at, subject)
-          SELECT new_id(${now}), 'Undo', gone.id, ${patron}, ${thing}, ${month}, p.payee, ${now}, gone.id
+          SELECT new_id(${now}), 'Undo', gone.id, ${patron}, ${thing}, ${month}, p.payee, ${now}, ${patron}::bigint # ${thing}::bigint
             FROM gone
             JOIN split_part p ON p.split = gone.split
             JOIN actor a ON a.id = p.payee

@@ -125,6 +125,17 @@ async function setFloor(tx: Tx, id: PeerId, currency: string): Promise<void> {
        AND b.account = a.id AND a.floor IS DISTINCT FROM LEAST(-l."limit", b.amount)`);
 }
 
+/** Lets a peer owe so much more than it does, for once, where it was accepted before a restore. */
+export async function allowOwed(
+  tx: Tx,
+  { peer: id, currency }: { peer: PeerId; currency: string },
+  more: Micro,
+): Promise<void> {
+  await tx.execute(sql`
+    UPDATE ledger.account a SET floor = b.amount - ${more}::bigint FROM ledger.balance b
+     WHERE a.kind = 'receivable' AND a.peer = ${id} AND a.currency = ${currency} AND b.account = a.id AND a.floor > b.amount - ${more}::bigint`);
+}
+
 /**
  * Freezes a line by the operator's wish, or opens it again. A fork is not opened: two people must agree about that.
  *

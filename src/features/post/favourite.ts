@@ -23,7 +23,8 @@ export type LikeOutcome = "taken" | "unknown";
 
 /**
  * Somebody elsewhere likes something of this instance. One statement, which remembers the activity, too. Known by who
- * and what: some servers use one id again after they took a Like back.
+ * and what: some servers use one id again after they took a Like back. One that names a month has an id of its own each
+ * time, so what comes again was late.
  */
 export async function takeLike(database: Database, like: TakenLike): Promise<LikeOutcome> {
   const outcome = await retrying(() => insertLike(database, like));
@@ -46,10 +47,11 @@ async function insertLike(
       SELECT FROM actor a JOIN account x ON x.actor = a.id WHERE a.uri = ${object} AND ${isOurs} AND NOT EXISTS (SELECT FROM known)),
     taken AS (
       INSERT INTO activity (id, actor, kind, at) SELECT ${id}, ${actor}::bigint, 'Like', ${when}::timestamptz WHERE NOT EXISTS (SELECT FROM person)
-      ON CONFLICT DO NOTHING),
+      ON CONFLICT DO NOTHING RETURNING id),
     liked AS (
       INSERT INTO favourite (actor, thing, uri, period, at)
       SELECT ${actor}::bigint, known.id, ${id}, ${period === null ? null : periodNumber(period)}::int, ${when}::timestamptz FROM known
+       WHERE ${period === null} OR EXISTS (SELECT FROM taken)
       ON CONFLICT (thing, actor) DO UPDATE SET uri = excluded.uri, period = excluded.period
        WHERE (favourite.uri, favourite.period) IS DISTINCT FROM (excluded.uri, excluded.period))
     SELECT CASE WHEN EXISTS (SELECT FROM known) THEN 'taken' WHEN EXISTS (SELECT FROM person) THEN 'person' ELSE 'unknown' END AS outcome`;
@@ -68,7 +70,12 @@ export interface TakenUnlike {
   readonly at: Temporal.Instant;
 }
 
-/** Somebody elsewhere takes a Like back. One statement, like the Like. @returns false when there was none */
+/**
+ * Somebody elsewhere takes a Like back. One statement, like the Like. Where an earlier Like is named that was known
+ * here, a later one stays.
+ *
+ * @returns false when there was none
+ */
 export async function takeUnlike(
   { sql }: Pick<Database, "sql">,
   { id, actor, like, object, at }: TakenUnlike,
@@ -80,7 +87,9 @@ export async function takeUnlike(
       gone AS (
         DELETE FROM favourite f
          WHERE f.actor = ${actor} AND EXISTS (SELECT FROM taken)
-           AND (f.uri = ${like ?? null} OR f.thing = (SELECT t.id FROM thing t WHERE t.uri = ${object ?? null}))
+           AND (f.uri = ${like ?? null}
+                OR (f.thing = (SELECT t.id FROM thing t WHERE t.uri = ${object ?? null})
+                    AND NOT EXISTS (SELECT FROM activity a WHERE a.id = ${like ?? null} AND a.kind = 'Like')))
         RETURNING f.thing)
       SELECT count(*)::int AS many FROM gone`,
   );

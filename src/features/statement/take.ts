@@ -31,6 +31,8 @@ export interface Hearing {
   readonly tx: Tx;
   readonly peer: Peer;
   readonly statement: Frame;
+  /** What was answered before this database was restored from a backup: the same must come of it again. */
+  readonly signed?: Verdict | undefined;
   readonly at: Temporal.Instant;
 }
 
@@ -196,11 +198,13 @@ async function takeProved(
     at,
   });
   await tx.update(peers).set({ heardAt: at }).where(eq(peers.id, peer.id));
-  const verdict = await hear(kinds, { parts, tx, peer, statement: frame, at });
+  const before = frame.type[1] === "Receipt" ? undefined : await signedBefore(tx, peer, digest);
+  const signed = before === undefined ? undefined : verdictOf(before);
+  const verdict = await hear(kinds, { parts, tx, peer, statement: frame, signed, at });
   if (verdict === undefined) return { outcome: "heard" };
-  const { isAccepted, body } = verdict;
+  const { isAccepted, body } = signed ?? verdict;
   const receipt =
-    (await signedBefore(tx, peer, digest)) ??
+    before ??
     (await writeStatement(parts, tx, peer, {
       type: [isAccepted ? "Accept" : "Reject", "Receipt"],
       object: frame.id,
@@ -268,6 +272,11 @@ async function signedBefore(tx: Tx, peer: Peer, digest: string): Promise<Stateme
     )
     .limit(1);
   return found;
+}
+
+function verdictOf({ document }: Statement): Verdict {
+  const { type, body } = JSON.parse(document) as { type: string[]; body: Verdict["body"] };
+  return { isAccepted: type[0] === "Accept", body };
 }
 
 async function hear(kinds: Kinds, hearing: Hearing): Promise<Verdict | undefined> {

@@ -15,6 +15,7 @@ import { trustLine } from "../peer/schema.ts";
 import { giveBackOf, lockStanding } from "../settlement/give-back.ts";
 import type { Hearing } from "../statement/take.ts";
 import { markAnswered, type Statement, statementOf } from "../statement/write.ts";
+import { sendAgain } from "./again.ts";
 import { line, peerConfirmation, peerPayment } from "./schema.ts";
 import { makeRoom } from "./send.ts";
 
@@ -90,18 +91,12 @@ async function hearAnswer(
 ): Promise<string | undefined> {
   const { currency } = parts.database.settings;
   await lockStanding(tx);
-  const sent = await tx.execute<{
-    payee: string;
-    uri: string;
-    amount: string;
-    period: Period;
-    part: string;
-  }>(sql`
-    SELECT l.payee::text, a.uri, l.amount::text, to_char(p.opens AT TIME ZONE 'UTC', 'YYYY-MM') AS period, l.part
-      FROM line l JOIN actor a ON a.id = l.payee JOIN period p ON p.id = l.period
-     WHERE l.peer = ${peer.id} AND l.seq = ${answered.seq} AND l.state = 'sent' ORDER BY a.uri COLLATE "C" FOR UPDATE OF l`);
-  if (sent.length === 0)
-    return `a Receipt for Transfer ${answered.seq}, of which no line is open here`;
+  let sent = await sentLines(tx, peer, answered.seq);
+  if (sent.length === 0) {
+    // It came back after a restore. If it cannot be put back, that was said.
+    if (!(await sendAgain(tx, { peer, transfer: answered, currency, at }))) return undefined;
+    sent = await sentLines(tx, peer, answered.seq);
+  }
   const refusals = readRejected(body["rejected"]);
   const isAccepted = statement.type[0] === "Accept";
   const whole = isAccepted || reasonOf(body) === "noValidLine" ? undefined : reasonOf(body);
@@ -132,6 +127,22 @@ async function hearAnswer(
     refused: fated.filter(({ reason }) => reason !== undefined),
     headroom: readCounter(body["headroom"]),
   });
+}
+
+interface SentLine extends Record<string, unknown> {
+  readonly payee: string;
+  readonly uri: string;
+  readonly amount: string;
+  readonly period: Period;
+  readonly part: string;
+}
+
+/** The lines of a Transfer that is not answered yet. */
+async function sentLines(tx: Tx, peer: Peer, seq: number): Promise<readonly SentLine[]> {
+  return tx.execute<SentLine>(sql`
+    SELECT l.payee::text, a.uri, l.amount::text, to_char(p.opens AT TIME ZONE 'UTC', 'YYYY-MM') AS period, l.part
+      FROM line l JOIN actor a ON a.id = l.payee JOIN period p ON p.id = l.period
+     WHERE l.peer = ${peer.id} AND l.seq = ${seq} AND l.state = 'sent' ORDER BY a.uri COLLATE "C" FOR UPDATE OF l`);
 }
 
 interface Books {

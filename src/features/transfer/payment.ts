@@ -4,7 +4,7 @@ import { and, desc, eq, sql } from "drizzle-orm";
 import { isWholeMinor, type Micro } from "../../rules/amount.ts";
 import { move } from "../../rules/posting.ts";
 import { periodOf } from "../../rules/period.ts";
-import { isObject, readAmount } from "../../rules/statement.ts";
+import { type Frame, isObject, readAmount } from "../../rules/statement.ts";
 import { retrying, type Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
@@ -31,6 +31,7 @@ import { disagreement, REFERENCE_CHARS_MAX } from "./answer.ts";
 import { releaseCovered } from "./release.ts";
 import { peerConfirmation, peerPayment } from "./schema.ts";
 import { positionBody } from "./take.ts";
+import { ensureTerms } from "./terms.ts";
 
 /** A payment between this instance and a peer. */
 export interface Payment {
@@ -113,8 +114,7 @@ export async function confirmedUnpaid(
 export async function receiveFromPeer(parts: StatementParts, payment: Payment): Promise<Booked> {
   return bookPayment(parts, payment, "received", async (tx, peer) => {
     const { currency, amount, reference, at } = payment;
-    const position = await grow(tx, { peer: peer.id, currency }, { settledIn: amount });
-    await releaseCovered(tx, { peer: peer.id, currency, at });
+    const position = (await positionOf(tx, peer.id, currency))!;
     const notice = await noticeOf(tx, peer, { reference, currency });
     await writeStatement(parts, tx, peer, {
       type: ["Accept", "Receipt"],
@@ -152,7 +152,7 @@ export async function hearSettlement({ statement: said, tx, peer }: Hearing): Pr
 }
 
 async function bookPayment(
-  { database }: StatementParts,
+  { database, keyOf }: StatementParts,
   { host, currency, amount, reference, at }: Payment,
   direction: "paid" | "received",
   follow: (tx: Tx, peer: Peer) => Promise<void>,
@@ -184,29 +184,75 @@ async function bookPayment(
         if (earlier.amount !== amount) throw new Refusal("reference_taken", { reference });
         return { again: true, position: (await positionOf(tx, peer.id, currency))! };
       }
-      const transfer = await book(tx, currency, {
-        key: `peer_${direction}:${peer.id}:${currency}:${reference}`,
-        kind: `peer_${direction}`,
-        at,
-        legs:
-          direction === "paid"
-            ? move(amount, { kind: "payable", peer: peer.id }, { kind: "world" })
-            : move(amount, { kind: "world" }, { kind: "receivable", peer: peer.id }),
-      });
-      await tx.insert(peerPayment).values({
-        id: sql`new_id(${sqlTime(at)})`,
-        peer: peer.id,
-        direction,
-        currency,
-        amount,
-        reference,
-        at,
-        transfer: transfer!,
-      });
+      // Who was never told our Terms does not know us, and would take nothing.
+      await ensureTerms({ database, keyOf }, tx, { peer, at });
+      await bookMoney(tx, peer, direction, { currency, amount, reference, at });
       await follow(tx, peer);
       return { again: false, position: (await positionOf(tx, peer.id, currency))! };
     }),
   );
+}
+
+/** Writes a payment down and moves the money. The peer must be locked. */
+async function bookMoney(
+  tx: Tx,
+  peer: Peer,
+  direction: "paid" | "received",
+  { currency, amount, reference, at }: Omit<Payment, "host">,
+): Promise<void> {
+  const transfer = await book(tx, currency, {
+    key: `peer_${direction}:${peer.id}:${currency}:${reference}`,
+    kind: `peer_${direction}`,
+    at,
+    legs:
+      direction === "paid"
+        ? move(amount, { kind: "payable", peer: peer.id }, { kind: "world" })
+        : move(amount, { kind: "world" }, { kind: "receivable", peer: peer.id }),
+  });
+  await tx.insert(peerPayment).values({
+    id: sql`new_id(${sqlTime(at)})`,
+    peer: peer.id,
+    direction,
+    currency,
+    amount,
+    reference,
+    at,
+    transfer: transfer!,
+  });
+  if (direction === "paid") return;
+  await grow(tx, { peer: peer.id, currency }, { settledIn: amount });
+  await releaseCovered(tx, { peer: peer.id, currency, at });
+}
+
+/**
+ * A payment that this instance had booked and told before it was restored from a backup: what it signed then is as
+ * good as the operator's word. Nothing is done for other statements.
+ */
+export async function bookAgain(
+  tx: Tx,
+  { peer, said, currency, at }: { peer: Peer; said: Frame; currency: string; at: Temporal.Instant },
+): Promise<void> {
+  const kind = said.type[1];
+  const body = isObject(said.body) ? said.body : {};
+  const { reference } = body;
+  const amount = readAmount(body["amount"]);
+  if (kind !== "Settlement" && !(kind === "Receipt" && said.type[0] === "Accept")) return;
+  if (typeof reference !== "string" || amount === undefined || body["currency"] !== currency)
+    return;
+  const direction = kind === "Settlement" ? "paid" : "received";
+  const [known] = await tx
+    .select()
+    .from(peerPayment)
+    .where(
+      and(
+        eq(peerPayment.peer, peer.id),
+        eq(peerPayment.direction, direction),
+        eq(peerPayment.currency, currency),
+        eq(peerPayment.reference, reference),
+      ),
+    );
+  if (known === undefined)
+    await bookMoney(tx, peer, direction, { currency, amount, reference, at });
 }
 
 /** The peer's own notice of a payment, if it came. */

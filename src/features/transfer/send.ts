@@ -13,6 +13,7 @@ import { lockPeer, type Peer, type PeerId, positionOf } from "../peer/peer.ts";
 import { trustLine } from "../peer/schema.ts";
 import { lockStanding } from "../settlement/give-back.ts";
 import { periodAddress, type StatementParts, writeStatement } from "../statement/write.ts";
+import { isRecovering } from "./again.ts";
 import { line } from "./schema.ts";
 import { ensureTerms } from "./terms.ts";
 
@@ -103,6 +104,7 @@ async function sendTo(
   { peer, at }: { peer: Peer; at: Temporal.Instant },
 ): Promise<boolean> {
   const { currency } = parts.database.settings;
+  if (await isRecovering(tx, peer.id)) return false;
   await lockStanding(tx);
   const due = await tx.execute<Due>(sql`
     SELECT l.period, l.part, l.payee::text, a.uri, l.amount::text, l.count, l.patrons, l.seq IS NOT NULL AS again

@@ -1,6 +1,6 @@
 /** A Transfer of a peer: what it promises to creators here. Pending until real money covers it. */
 
-import { sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { type Micro, toMicro } from "../../rules/amount.ts";
 import type { Leg } from "../../rules/posting.ts";
 import { periodNumber } from "../../rules/period.ts";
@@ -8,7 +8,16 @@ import { readTransfer, type TransferBody, type TransferLine } from "../../rules/
 import type { Tx } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { book, openLedgerAccounts } from "../ledger/book.ts";
-import { grow, linesOf, type PeerId, type Position, positionOf } from "../peer/peer.ts";
+import {
+  allowOwed,
+  grow,
+  linesOf,
+  type PeerId,
+  type Position,
+  positionOf,
+  raiseAlarm,
+} from "../peer/peer.ts";
+import { peer as peers } from "../peer/schema.ts";
 import { type Hearing, refused, type Verdict } from "../statement/take.ts";
 import { releaseCovered } from "./release.ts";
 import { transferIn } from "./schema.ts";
@@ -25,7 +34,9 @@ interface Judged {
 }
 
 /** Takes a Transfer in: form, month, lines, then the limit over the lines that are valid (vectors, statements.json). */
-export async function hearTransfer({ tx, peer, statement, at }: Hearing): Promise<Verdict> {
+export async function hearTransfer(hearing: Hearing): Promise<Verdict> {
+  const { tx, peer, statement, signed, at } = hearing;
+  if (signed !== undefined && !signed.isAccepted) return signed;
   const lines = await linesOf(tx, peer.id);
   const body = readTransfer(statement.body, {
     currencies: new Set(lines.map(({ currency }) => currency)),
@@ -35,6 +46,7 @@ export async function hearTransfer({ tx, peer, statement, at }: Hearing): Promis
   if (body.kind === "return") return refused("unsupported");
   const { currency } = body;
   const judged = await judge(tx, peer.id, body);
+  if (signed !== undefined) return acceptAgain(hearing, signed, body, judged);
   const rejected = judged
     .filter(({ fault }) => fault !== undefined)
     .map(({ line, fault }) => ({ beneficiary: line.beneficiary, reason: fault! }));
@@ -59,6 +71,36 @@ export async function hearTransfer({ tx, peer, statement, at }: Hearing): Promis
     isAccepted: true,
     body: { accepted: String(accepted), rejected, position: positionBody(currency, position) },
   };
+}
+
+/**
+ * What was accepted before a restore is accepted again, whatever the limit and its creators say by now: the peer has it
+ * in writing. Creators who are not here any more are for people to look at.
+ */
+async function acceptAgain(
+  { tx, peer, statement, at }: Hearing,
+  signed: Verdict,
+  body: TransferBody,
+  judged: readonly Judged[],
+): Promise<Verdict> {
+  const { currency } = body;
+  const rejected = (signed.body["rejected"] ?? []) as readonly { readonly beneficiary: string }[];
+  const refusedThen = new Set(rejected.map(({ beneficiary }) => beneficiary));
+  const valid = judged.filter(({ line }) => !refusedThen.has(line.beneficiary));
+  if (valid.some(({ account }) => account === 0n)) {
+    await tx.update(peers).set({ state: "frozen" }).where(eq(peers.id, peer.id));
+    await raiseAlarm(tx, peer.id, {
+      alarm: `this database is older than what was signed to ${peer.host}: Transfer ${statement.seq} was accepted for creators that it does not have; the line is frozen`,
+      at,
+    });
+    return signed;
+  }
+  const accepted = toMicro(valid.reduce((sum, { line }) => sum + line.amount, 0n));
+  await allowOwed(tx, { peer: peer.id, currency }, accepted);
+  const position = await grow(tx, { peer: peer.id, currency }, { acceptedIn: accepted });
+  await bookPending(tx, { peer: peer.id, seq: statement.seq, body, valid, accepted, position, at });
+  await releaseCovered(tx, { peer: peer.id, currency, at });
+  return signed;
 }
 
 /** How a creditor says where a line stands: what it accepted, and what it was paid. */

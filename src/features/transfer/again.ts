@@ -1,0 +1,111 @@
+/**
+ * What Transfers carried that came back from a peer after a restore. They are put back one by one, each when its Receipt
+ * comes again, since a line that was refused may have gone once more with a later one.
+ */
+
+import { and, eq, sql } from "drizzle-orm";
+import { toMicro } from "../../rules/amount.ts";
+import { parsePeriod, periodNumber } from "../../rules/period.ts";
+import { move } from "../../rules/posting.ts";
+import { isObject, readAmount } from "../../rules/statement.ts";
+import type { Tx } from "../../store/database.ts";
+import type { Temporal } from "../../store/time.ts";
+import { book } from "../ledger/book.ts";
+import { type Peer, type PeerId, raiseAlarm } from "../peer/peer.ts";
+import { peer as peers } from "../peer/schema.ts";
+import type { Statement } from "../statement/write.ts";
+import { line } from "./schema.ts";
+
+/** True while a Transfer of ours is back whose lines are not: then nobody knows what is still to be sent. */
+export async function isRecovering(tx: Tx, peer: PeerId): Promise<boolean> {
+  const [found] = await tx.execute(sql`
+    SELECT FROM statement s
+     WHERE s.peer = ${peer} AND s.direction = 'out' AND s.kind = 'Transfer' AND s.due_at IS NOT NULL AND s.receipt_seq IS NULL
+       AND NOT EXISTS (SELECT FROM line l WHERE l.peer = s.peer AND l.seq = s.seq AND l.state = 'sent') LIMIT 1`);
+  return found !== undefined;
+}
+
+/**
+ * Marks the lines of a Transfer that came back as sent, and books that they are on their way. When they are not what it
+ * says, people must bring together what the peer has and what is here: the line is frozen.
+ *
+ * @returns whether its lines are there
+ */
+export async function sendAgain(
+  tx: Tx,
+  {
+    peer,
+    transfer: { seq, document },
+    currency,
+    at,
+  }: {
+    peer: Peer;
+    transfer: Pick<Statement, "seq" | "document">;
+    currency: string;
+    at: Temporal.Instant;
+  },
+): Promise<boolean> {
+  const { body } = JSON.parse(document) as { body: unknown };
+  if (isObject(body) && (await markSent(tx, { peer, seq, body, currency, at }))) return true;
+  await tx.update(peers).set({ state: "frozen" }).where(eq(peers.id, peer.id));
+  await raiseAlarm(tx, peer.id, {
+    alarm: `this database is older than what was signed to ${peer.host}: Transfer ${seq} names lines that it does not have; the line is frozen`,
+    at,
+  });
+  return false;
+}
+
+async function markSent(
+  tx: Tx,
+  {
+    peer,
+    seq,
+    body,
+    currency,
+    at,
+  }: {
+    peer: Peer;
+    seq: number;
+    body: Readonly<Record<string, unknown>>;
+    currency: string;
+    at: Temporal.Instant;
+  },
+): Promise<boolean> {
+  const { kind: part, lines } = body;
+  const period = typeof body["period"] === "string" ? parsePeriod(body["period"]) : undefined;
+  if (period === undefined || (part !== "settlement" && part !== "correction")) return false;
+  if (!Array.isArray(lines)) return false;
+  const said = (lines as unknown[]).map((one) =>
+    isObject(one)
+      ? { uri: one["beneficiary"], amount: String(readAmount(one["amount"])) }
+      : { uri: null, amount: "0" },
+  );
+  const known = await tx.execute<{ payee: string; amount: string }>(sql`
+    SELECT l.payee::text, l.amount::text
+      FROM jsonb_to_recordset(${JSON.stringify(said)}::jsonb) AS said(uri text, amount bigint)
+      JOIN actor a ON a.uri = said.uri COLLATE "C"
+      JOIN line l ON l.payee = a.id AND l.period = ${periodNumber(period)} AND l.part = ${part} AND l.peer = ${peer.id}
+       AND l.state = 'outbound' AND l.amount = said.amount FOR UPDATE OF l`);
+  if (known.length !== said.length) return false;
+  for (const { payee } of known)
+    await tx
+      .update(line)
+      .set({ state: "sent", seq, reason: null, dueAt: null })
+      .where(
+        and(
+          eq(line.period, period),
+          eq(line.part, part),
+          eq(line.payee, BigInt(payee)),
+          eq(line.peer, peer.id),
+        ),
+      );
+  const total = toMicro(known.reduce((sum, { amount }) => sum + BigInt(amount), 0n));
+  await book(tx, currency, {
+    key: `transfer:${periodNumber(period)}:${peer.id}:${part}:${seq}`,
+    kind: "transfer_out",
+    at,
+    period,
+    legs: move(total, { kind: "outbound", peer: peer.id }, { kind: "in_flight", peer: peer.id }),
+  });
+  return true;
+}
