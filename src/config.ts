@@ -1,6 +1,7 @@
 /** Every setting: name, default, unit, meaning. Parsed once, handed down; nobody else reads the environment. */
 
 import { join, resolve } from "node:path";
+import ipaddr from "ipaddr.js";
 import { type Micro, parseAmount } from "./rules/amount.ts";
 import { FEE_BASIS_POINTS_MAX } from "./rules/division.ts";
 import { Temporal } from "./store/time.ts";
@@ -13,6 +14,8 @@ export interface Config {
   readonly port: number;
   /** `HOST`: the addresses that are listened on. */
   readonly hosts: readonly string[];
+  /** `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed, as addresses and CIDR ranges. */
+  readonly trustedProxies: readonly string[];
   /** `DATA_DIR`: everything that must be kept is in this folder. */
   readonly dataFolder: string;
   /** `DATABASE_URL`: a served PostgreSQL 15 or newer. Undefined: the embedded one, in the data folder. */
@@ -70,6 +73,7 @@ export function readConfig(env: Environment): Config {
     hosts: read(env, "HOST", ["127.0.0.1", "::1"], (text) =>
       text.split(",").map((host) => host.trim()),
     ),
+    trustedProxies: read(env, "TRUSTED_PROXIES", ["127.0.0.0/8", "::1"], parseProxies),
     dataFolder,
     databaseUrl: read(env, "DATABASE_URL", undefined, parseDatabaseUrl),
     masterKeyFile: resolve(
@@ -136,6 +140,21 @@ function parsePort(text: string): number {
   if (port === undefined || port > 65_535)
     throw wrong("PORT", text, "it must be a port number from 0 to 65535", "3000");
   return port;
+}
+
+function parseProxies(text: string): string[] {
+  const ranges = text.split(",").map((range) => range.trim());
+  for (const range of ranges) {
+    const isRange = range.includes("/") ? ipaddr.isValidCIDR(range) : ipaddr.isValid(range);
+    if (!isRange || !/[.:].*[.:]/.test(range))
+      throw wrong(
+        "TRUSTED_PROXIES",
+        text,
+        "it is a list of the addresses or CIDR ranges of your own proxies, separated by commas",
+        "127.0.0.0/8,::1,10.0.0.5",
+      );
+  }
+  return ranges;
 }
 
 function parseDatabaseUrl(text: string): string {

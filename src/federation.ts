@@ -22,14 +22,15 @@ import type { Resolver } from "./features/thing/find.ts";
 import { multibaseOf } from "./features/statement/proof.ts";
 import { logBehind } from "./features/statement/take.ts";
 import type { StatementParts } from "./features/statement/write.ts";
-import { rotateStatementKey } from "./features/transfer/rotate.ts";
+import { rotateStatementKey, shownKeys } from "./features/transfer/rotate.ts";
 import { KINDS } from "./features/transfer/kinds.ts";
+import { releaseDue, releaseMore } from "./features/transfer/release.ts";
 import { transfersDue } from "./features/settlement/close.ts";
 import type { Database } from "./store/database.ts";
 import { openEgress } from "./store/egress.ts";
-import { handle, type JobHandler, type Schedule } from "./store/jobs.ts";
+import { handle, type Lane } from "./store/jobs.ts";
 import type { Vault } from "./store/keys.ts";
-import { ensureStatementKey, openStatementKeys, statementKeys } from "./store/signing.ts";
+import { ensureStatementKey, openStatementKeys } from "./store/signing.ts";
 import type { Clock } from "./store/time.ts";
 import { VERSION } from "./version.ts";
 
@@ -47,8 +48,8 @@ export interface Federated {
   routes(pages: (request: Request) => Response | Promise<Response>): Answer;
   /** Starts delivering and sending statements. */
   start(): void;
-  readonly jobs: readonly JobHandler[];
-  readonly schedules: readonly Schedule[];
+  /** What peers are told and asked, and apart from it what strangers can cause. */
+  readonly lanes: readonly Lane[];
   /** Lets what runs come to its end. */
   close(): Promise<void>;
 }
@@ -115,7 +116,7 @@ export async function openFederation({
           isAllowedPrivate: (host) => egress.isAllowedPrivate(host),
         }),
         statementKeys: async () =>
-          (await statementKeys(database.drizzle)).map(({ id, publicKey }) => ({
+          (await shownKeys(database.drizzle)).map(({ id, publicKey }) => ({
             id,
             publicKeyMultibase: multibaseOf(publicKey),
           })),
@@ -142,16 +143,24 @@ export async function openFederation({
       delivery ??= startDelivery({ database, egress, keys, fetcher, clock });
       exchange.start();
     },
-    jobs: [
-      ...afterwardsJobs({ database, clock, fetcher }),
-      ...waysJobs(discovery),
-      handle(logBehind, async ({ peer }) => exchange.pull(BigInt(peer))),
-      handle(transfersDue, () => exchange.sendDue()),
-    ],
-    schedules: [
-      waysSchedule(discovery),
-      { name: "transfers", crontab: "* * * * *", run: () => exchange.sendDue() },
-      { name: "heads", crontab: "17 3 * * *", run: () => exchange.compareAll() },
+    lanes: [
+      {
+        handlers: [
+          handle(logBehind, async ({ peer }) => exchange.pull(BigInt(peer))),
+          handle(transfersDue, () => exchange.sendDue()),
+          handle(releaseDue, ({ peer, currency }) =>
+            releaseMore(database, { peer: BigInt(peer), currency, at: clock.now() }),
+          ),
+        ],
+        schedules: [
+          { name: "transfers", crontab: "* * * * *", run: () => exchange.sendDue() },
+          { name: "heads", crontab: "17 3 * * *", run: () => exchange.compareAll() },
+        ],
+      },
+      {
+        handlers: [...afterwardsJobs({ database, clock, fetcher }), ...waysJobs(discovery)],
+        schedules: [waysSchedule(discovery)],
+      },
     ],
     async close() {
       await Promise.all([delivery?.stop(), exchange.stop()]);

@@ -156,24 +156,25 @@ function runInstance({
       keepEmbedded();
       await publishFee(database);
       await turnMonths(database, clock.now());
-      const jobs = startJobs(
-        url,
-        [
-          handle(receiptsDue, ({ period, kind, account }) =>
-            makeReceipts(database, signer, {
-              period,
-              kind,
-              only: account === undefined ? undefined : BigInt(account),
-              at: clock.now(),
-            }),
-          ),
-          ...federation.jobs,
-        ],
-        [
-          { name: "tick", crontab: "* * * * *", run: () => tick(database, clock.now()) },
-          ...federation.schedules,
-        ],
-      );
+      const jobs = startJobs(url, [
+        {
+          handlers: [
+            handle(receiptsDue, ({ period, kind, account }) =>
+              makeReceipts(database, signer, {
+                period,
+                kind,
+                only: account === undefined ? undefined : BigInt(account),
+                at: clock.now(),
+              }),
+            ),
+          ],
+          schedules: [
+            { name: "tick", crontab: "* * * * *", run: () => tick(database, clock.now()) },
+          ],
+        },
+        // What waits for others never keeps the months waiting.
+        ...federation.lanes,
+      ]);
       federation.start();
       closing.unshift(() => jobs.stop());
     },

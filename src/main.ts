@@ -9,6 +9,7 @@ import { type Config, ConfigError, readConfig } from "./config.ts";
 import { accountCommands } from "./edges/command/accounts.ts";
 import { type DemoParts, demoCommand } from "./edges/command/demo.ts";
 import { flattrCommands } from "./edges/command/flattrs.ts";
+import { socialCommands } from "./edges/command/social.ts";
 import { moneyCommands } from "./edges/command/money.ts";
 import { monthCommands } from "./edges/command/months.ts";
 import { payeeCommands } from "./edges/command/payees.ts";
@@ -64,6 +65,7 @@ export async function main(args: readonly string[]): Promise<void> {
       })),
     );
   accountCommands(program, run);
+  socialCommands(program, run);
   moneyCommands(program, run);
   flattrCommands(program, run);
   payeeCommands(program, run);

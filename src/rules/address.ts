@@ -1,6 +1,6 @@
 /** Web addresses: which spellings mean the same thing (R4). */
 
-/** Longest address that is kept; longer ones are refused. */
+/** Longest address that is kept, in bytes of UTF-8 and so in characters, too; longer ones are refused. */
 export const ADDRESS_CHARS_MAX = 2048;
 
 /** Query parameters that only say where a reader came from. */
@@ -20,7 +20,8 @@ export function canonicalAddress(text: string): string | undefined {
   const tracked = [...url.searchParams.keys()].filter((name) => TRACKING.test(name));
   // Only touched when needed: rewriting the query would re-encode addresses that are ids elsewhere.
   for (const name of tracked) url.searchParams.delete(name);
-  return url.href;
+  // Other letters than those of ASCII become longer.
+  return url.href.length <= ADDRESS_CHARS_MAX ? url.href : undefined;
 }
 
 /** True when two addresses have the same scheme, host and port (FEP-fe34). */
@@ -48,6 +49,8 @@ const UNSEEN = /[\u0000-\u0020\u007f-\u00a0\u2028\u2029\ufeff]/;
 function parseAddress(text: string): URL | undefined {
   if (
     text.length > ADDRESS_CHARS_MAX ||
+    // An index of the database takes no more.
+    new TextEncoder().encode(text).length > ADDRESS_CHARS_MAX ||
     UNSEEN.test(text) ||
     !text.isWellFormed() ||
     !URL.canParse(text)

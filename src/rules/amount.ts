@@ -47,7 +47,8 @@ const MINOR_DIGITS: Readonly<Record<string, number>> = {
 
 /** How many digits after the point real payments of a currency have: 2 for EUR, 0 for JPY (ISO 4217). */
 export function minorDigits(currency: string): number {
-  return MINOR_DIGITS[currency] ?? 2;
+  // Peers may write any word here, also one that every object knows.
+  return Object.hasOwn(MINOR_DIGITS, currency) ? MINOR_DIGITS[currency]! : 2;
 }
 
 /**

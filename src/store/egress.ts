@@ -1,10 +1,12 @@
 /** The one way out: every request to another server, guarded against private addresses, endless answers and redirects. */
 
-import { lookup as resolve, type LookupAddress } from "node:dns";
+import { type LookupAddress, lookup as systemLookup } from "node:dns";
+import { Resolver } from "node:dns/promises";
 import type { LookupFunction } from "node:net";
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { Agent, buildConnector, request as send } from "undici";
+import { together } from "./recent.ts";
 
 /** Why a request was not made, or its answer not taken. */
 export type EgressCode =
@@ -60,14 +62,19 @@ export interface Egress {
   close(): Promise<void>;
 }
 
+/** Asks for all addresses of a name. */
+export type Lookup = (name: string) => Promise<readonly LookupAddress[]>;
+
 /** How the way out is opened. */
 export interface EgressSettings {
   /** `host:port`s that may be asked although they are private, by http, too. */
   readonly allowedPrivate: readonly string[];
   /** Some servers refuse who does not say his name. */
   readonly userAgent: string;
-  /** Asks for the addresses of a name; that of the machine unless a test has its own. */
-  readonly lookup?: typeof resolve;
+  /** Asks for the addresses of a name; the machine's name servers unless a test has its own. */
+  readonly lookup?: Lookup;
+  /** Other name servers than those of the machine, as `address:port`. */
+  readonly nameServers?: readonly string[];
 }
 
 /** An answer longer than this is no document of ours: the largest that others send is a tenth of it. */
@@ -82,17 +89,26 @@ const CONNECTIONS_PER_HOST_MAX = 8;
 /** Idle connections are let go soon: thousands of servers may be told the same. */
 const KEEP_ALIVE_MS = 4_000;
 
+/** One question to a name server; it is asked twice. An honest one answers within a second. */
+const NAME_MS_MAX = 2_000;
+const NAME_TRIES = 2;
+
+/** Names that are asked for at the same time: more than there are knocks at the door and deliveries at once. */
+const NAMES_ASKED_MAX = 1_024;
+
 const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /** Opens the way out. */
 export function openEgress({
   allowedPrivate,
   userAgent,
-  lookup = resolve,
+  nameServers,
+  lookup,
 }: EgressSettings): Egress {
+  const names = openNames(nameServers);
   const allowed = new Set(allowedPrivate.map((address) => address.toLowerCase()));
   const agent = new Agent({
-    connect: guardedConnector(allowed, lookup),
+    connect: guardedConnector(allowed, lookup ?? names.lookup),
     connections: CONNECTIONS_PER_HOST_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
     pipelining: 1,
@@ -204,7 +220,10 @@ export function openEgress({
       }
     },
     isAllowedPrivate: (host) => allowed.has(host.toLowerCase()),
-    close: () => agent.close(),
+    async close() {
+      await agent.close();
+      names.close();
+    },
   };
 }
 
@@ -238,26 +257,63 @@ export function isPublic(address: string): boolean {
 }
 
 /**
+ * Asks name servers without the threads of the system's own resolver: those are few, and verifying signatures needs
+ * them, so that names which never answer would stop everything. Names of the machine itself (`/etc/hosts`) mean nothing
+ * here: they are private.
+ */
+function openNames(nameServers?: readonly string[]): { lookup: Lookup; close: () => void } {
+  const resolver = new Resolver({ timeout: NAME_MS_MAX, tries: NAME_TRIES });
+  if (nameServers !== undefined) resolver.setServers(nameServers);
+  let asked = 0;
+  return {
+    lookup: together(async (name) => {
+      if (asked >= NAMES_ASKED_MAX) throw new EgressError("unreachable", "too many names at once");
+      asked += 1;
+      try {
+        const [four, six] = await Promise.allSettled([
+          resolver.resolve4(name),
+          resolver.resolve6(name),
+        ]);
+        const addresses = [
+          ...(four.status === "fulfilled" ? four.value : []).map((address) => ({
+            address,
+            family: 4,
+          })),
+          ...(six.status === "fulfilled" ? six.value : []).map((address) => ({
+            address,
+            family: 6,
+          })),
+        ];
+        if (addresses.length === 0 && four.status === "rejected") throw four.reason;
+        return addresses;
+      } finally {
+        asked -= 1;
+      }
+    }),
+    close: () => resolver.cancel(),
+  };
+}
+
+/**
  * Connects to public addresses only. A name is asked once, all its addresses are looked at, and the connection goes to
  * one of those: a name that means something else a moment later changes nothing. Literal addresses are never looked up
- * by the system, so they are checked by themselves.
+ * by the system, so they are checked by themselves. What is allowed by name is asked as the machine understands it.
  */
-function guardedConnector(
-  allowed: ReadonlySet<string>,
-  lookup: typeof resolve,
-): buildConnector.connector {
+function guardedConnector(allowed: ReadonlySet<string>, lookup: Lookup): buildConnector.connector {
   const guarded: LookupFunction = (name, options, callback) => {
-    lookup(name, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
-      if (error !== null) return callback(error, []);
-      const [first] = addresses;
-      if (first === undefined || !addresses.every(({ address }) => isPublic(address)))
-        return callback(new EgressError("address_refused", `${name} has a private address`), []);
-      if (options.all === true) return callback(null, addresses);
-      callback(null, first.address, first.family);
-    });
+    lookup(name).then(
+      (addresses) => {
+        const [first] = addresses;
+        if (first === undefined || !addresses.every(({ address }) => isPublic(address)))
+          return callback(new EgressError("address_refused", `${name} has a private address`), []);
+        if (options.all === true) return callback(null, [...addresses]);
+        callback(null, first.address, first.family);
+      },
+      (error: NodeJS.ErrnoException) => callback(error, []),
+    );
   };
   const toPublic = buildConnector({ lookup: guarded, timeout: DEADLINE_MS });
-  const toAllowed = buildConnector({ lookup, timeout: DEADLINE_MS });
+  const toAllowed = buildConnector({ lookup: systemLookup, timeout: DEADLINE_MS });
   return (options, callback) => {
     const name = options.hostname.replace(/^\[|\]$/g, "");
     const port =

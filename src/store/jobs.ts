@@ -1,5 +1,6 @@
 /** Work that is done later: graphile-worker, with jobs added in the transaction of what they follow from. */
 
+import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import { sql } from "drizzle-orm";
 import { Logger, parseCronItems, run } from "graphile-worker";
@@ -8,6 +9,8 @@ import type { Drizzle, Tx } from "./database.ts";
 /** A kind of job: its name, and the ids that it carries. Never keys, never whole objects. */
 export interface JobKind<Payload> {
   readonly name: string;
+  /** How often it is tried, if not for days: what strangers can cause is not worth more. */
+  readonly attemptsMax?: number;
   /** Only to tie the type to the name. */
   readonly payload?: Payload;
 }
@@ -46,16 +49,31 @@ export async function addJob<Payload>(
   key: string,
 ): Promise<void> {
   await tx.execute(
-    sql`SELECT graphile_worker.add_job(${kind.name}, ${JSON.stringify(payload)}::json, job_key => ${key})`,
+    sql`SELECT graphile_worker.add_job(${kind.name}, ${JSON.stringify(payload)}::json, job_key => ${keyOf(key)},
+                                       max_attempts => ${kind.attemptsMax ?? null})`,
   );
 }
 
 /** Takes a job back that has not started, if this transaction is committed. */
 export async function dropJob(tx: Tx | Drizzle, key: string): Promise<void> {
-  await tx.execute(sql`SELECT FROM graphile_worker.remove_job(${key})`);
+  await tx.execute(sql`SELECT FROM graphile_worker.remove_job(${keyOf(key)})`);
 }
 
-/** At most this many jobs at once in one process. */
+/** The longest key that the queue takes. */
+const KEY_CHARS_MAX = 512;
+
+/** Addresses of others may be longer. */
+function keyOf(key: string): string {
+  return key.length <= KEY_CHARS_MAX ? key : createHash("sha256").update(key).digest("hex");
+}
+
+/** Jobs that wait for each other, and for no others. */
+export interface Lane {
+  readonly handlers: readonly JobHandler[];
+  readonly schedules: readonly Schedule[];
+}
+
+/** At most this many jobs of one lane at once in one process. */
 const CONCURRENCY = 2;
 
 /** Jobs are announced by NOTIFY; this is for what was missed. */
@@ -65,11 +83,16 @@ const POLL_INTERVAL_MS = 2000;
 const RESTART_MS = 1000;
 
 /** Starts working. `stop` waits for running jobs; what is not finished is taken up by the next worker. */
-export function startJobs(
-  url: string,
-  handlers: readonly JobHandler[],
-  schedules: readonly Schedule[],
-): { stop: () => Promise<void> } {
+export function startJobs(url: string, lanes: readonly Lane[]): { stop: () => Promise<void> } {
+  const running = lanes.map((lane) => startLane(url, lane));
+  return {
+    stop: async () => {
+      await Promise.all(running.map(({ stop }) => stop()));
+    },
+  };
+}
+
+function startLane(url: string, { handlers, schedules }: Lane): { stop: () => Promise<void> } {
   const logger = getLogger(["fediflattr", "jobs"]);
   const taskList = Object.fromEntries([
     ...handlers.map(({ name, run }) => [name, (payload: unknown) => run(payload)]),

@@ -193,6 +193,71 @@ describe("a click", () => {
     );
   });
 
+  test("of a post that is not for everybody is told to nobody, whatever is asked for", async () => {
+    const database = await testDatabase();
+    const { sql } = database;
+    const alice = await person(database, "alice");
+    for (const [place, visibility] of ["public", "unlisted", "followers", "direct"].entries()) {
+      const thing = await remotePost(database, `https://far.example/${place}`, ANN);
+      await sql`
+        INSERT INTO post (id, author, thing, html, visibility, at)
+        SELECT new_id('2026-11-09'), id, ${thing}, 'x', ${visibility}, '2026-11-09' FROM actor WHERE uri = ${ANN}`;
+      const gift = { patron: alice.id, thing, source: "click", private: false } as const;
+      await giveFlattr(database, { ...gift, at: at("2026-11-10") });
+    }
+    expect(await sql`SELECT private FROM flattr ORDER BY thing`).toEqual([
+      { private: false },
+      { private: false },
+      { private: true },
+      { private: true },
+    ]);
+    expect(await sql`SELECT 1 FROM delivery`).toHaveLength(2);
+    const [secret] = await sql<[{ thing: bigint }]>`SELECT thing FROM flattr WHERE private LIMIT 1`;
+    await takeBackFlattr(database, {
+      patron: alice.id,
+      thing: secret.thing,
+      at: at("2026-11-11"),
+    });
+    expect(await sql`SELECT 1 FROM delivery WHERE activity = 'Undo'`).toHaveLength(0);
+  });
+
+  test("taken back when its month is over stays given; the favourite is withdrawn, once (P7)", async () => {
+    const database = await testDatabase();
+    const { sql } = database;
+    const alice = await person(database, "alice", { budget: "2.00", money: "10.00" });
+    const [told, untold, silent] = [
+      await remotePost(database, "https://far.example/1", ANN),
+      await remotePost(database, "https://far.example/2", ANN),
+      await remotePost(database, "https://far.example/3", ANN),
+    ];
+    const { flattr } = await click(database, alice, told);
+    await sql`DELETE FROM delivery`;
+    await click(database, alice, untold);
+    const gift = { patron: alice.id, thing: silent, source: "click", private: true } as const;
+    await giveFlattr(database, { ...gift, at: at("2026-11-10") });
+    await tick(database, at("2027-01-10"));
+    const back = (thing: bigint, when: string) =>
+      takeBackFlattr(database, { patron: alice.id, thing, at: at(when) });
+    const closed = { reason: "period_closed", facts: { period: "2026-11", withdrawn: "true" } };
+    // Nobody was told yet: nobody will be.
+    await expect(back(untold, "2027-01-11")).rejects.toMatchObject(closed);
+    await expect(back(told, "2027-01-11")).rejects.toMatchObject(closed);
+    const before = await snapshot(database);
+    // Months later, and again and again: nothing else changes.
+    for (const when of ["2027-01-12", "2027-01-13"])
+      await expect(back(told, when)).rejects.toMatchObject(closed);
+    expect(await sql`SELECT activity, flattr, period FROM delivery WHERE thing = ${told}`).toEqual([
+      { activity: "Undo", flattr, period: 202611 },
+    ]);
+    await expect(back(silent, "2027-01-11")).rejects.toMatchObject({ reason: "period_closed" });
+    expect(await sql`SELECT 1 FROM delivery WHERE thing <> ${told}`).toHaveLength(0);
+    expect(await snapshot(database)).toBe(before);
+    // Given again it is a new flattr with a new Like.
+    await click(database, alice, told, "2027-01-14");
+    await back(told, "2027-01-15");
+    expect(await refusal(back(5n, "2027-01-15"))).toBe("not_found");
+  });
+
   test("on one's own thing is refused, also when it is an alias' or all parts are one's own", async () => {
     const database = await testDatabase();
     const alice = await person(database, "alice");

@@ -47,7 +47,7 @@ test("migrations/schema.txt is the schema that the migrations make", async () =>
       SELECT format('%s.%s  %s %s%s', n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ' not null' ELSE '' END) AS line,
              n.nspname || c.relname AS place, 1 AS kind, a.attnum AS number
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE n.nspname IN ('public', 'ledger') AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0
+       WHERE n.nspname IN ('public', 'ledger') AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped
       UNION ALL
       SELECT format('%s.%s  constraint %s %s', n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid)), n.nspname || c.relname, 2, 0
         FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -185,6 +185,17 @@ describe("a thing", () => {
     );
     expect(await findPayee(database, "@rob@far.example")).toBe(rob.id);
     expect(await findThing(database, "@rob@far.example", at("2026-11-02"))).toBe(thing);
+    // Who had the handle before and is gone is not meant, and of those who are left the newest is.
+    const { sql } = database;
+    const next = "https://far.example/users/10";
+    await sql`UPDATE actor SET fetched_at = '2026-11-02', deleted_at = '2026-11-03' WHERE uri = ${rob.id}`;
+    expect(await findPayee(database, "@rob@far.example")).toBeUndefined();
+    await sql`
+      INSERT INTO actor (id, uri, host, name, found_at, fetched_at)
+      VALUES (new_id('2026-11-04'), ${next}, 'far.example', 'rob', '2026-11-04', '2026-11-04')`;
+    expect(await findPayee(database, "@rob@far.example")).toBe(next);
+    await sql`UPDATE actor SET deleted_at = NULL WHERE uri = ${rob.id}`;
+    expect(await findPayee(database, "@rob@far.example")).toBe(next);
   });
 
   test("that is a person of this instance is found by name, handle and address", async () => {

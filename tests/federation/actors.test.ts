@@ -379,6 +379,17 @@ describe("the Like of a flattr", () => {
       "/likes/x",
     ])
       expect((await house.document(none)).status, none).toBe(404);
+    // What not everybody may see is not shown by who likes it either.
+    await database.sql`
+      INSERT INTO post (id, author, thing, html, visibility, at)
+      SELECT 77, s.payee, t.id, 'x', 'unlisted', '2026-11-30T00:00:00Z' FROM thing t JOIN split_part s ON s.split = t.split WHERE t.id = ${thing}`;
+    expect((await house.document(path)).status).toBe(200);
+    for (const visibility of ["followers", "direct"]) {
+      await database.sql`UPDATE post SET visibility = ${visibility} WHERE id = 77`;
+      expect((await house.document(path)).status).toBe(404);
+    }
+    await database.sql`DELETE FROM post WHERE id = 77`;
+    expect((await house.document(path)).status).toBe(200);
     await takeBackFlattr(database, { patron: bob.id, thing, at: at("2026-11-30") });
     expect((await house.document(path)).status).toBe(404);
   });

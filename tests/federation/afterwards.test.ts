@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { actorMoved, afterwardsJobs, postBoosted } from "../../src/edges/federation/afterwards.ts";
 import { openFetcher } from "../../src/edges/federation/fetch.ts";
+import { blockPayments } from "../../src/features/claim/standing.ts";
 import { openActorKeys } from "../../src/features/account/secret.ts";
 import type { Database } from "../../src/store/database.ts";
 import { openEgress } from "../../src/store/egress.ts";
@@ -82,6 +83,25 @@ describe("a post that was passed on", () => {
     expect(await boosts()).toEqual([]);
     expect(await database.sql`SELECT uri FROM thing`).toEqual([]);
   });
+
+  test.each(["payee", "host"] as const)(
+    "of a blocked %s is not even asked for (F13)",
+    async (kind) => {
+      const { database, host, writer, note, boosted, boosts } = await town();
+      const target = kind === "payee" ? writer.uri : host.host;
+      await blockPayments(database, { kind, target, at: at("2026-11-20") });
+      const uri = note("/n/1");
+      await boosted(uri);
+      expect(await boosts()).toEqual([]);
+      // Who is blocked is known only by his post; of a blocked host nobody asks for that.
+      expect(host.requests.map(({ path }) => path)).toEqual(kind === "host" ? [] : ["/n/1"]);
+      expect(await database.sql`SELECT uri FROM thing`).toEqual([]);
+      // Another author of the same host is fetched as long as it is not the host that is blocked.
+      const other = await host.actor("other");
+      await boosted(note("/n/2", { attributedTo: other.uri }));
+      expect(await boosts()).toHaveLength(kind === "host" ? 0 : 1);
+    },
+  );
 
   test("is tried again when its server is not there", async () => {
     const { boosted, boosts } = await town();

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openFetcher } from "../../src/edges/federation/fetch.ts";
 import { type DeliveryLimits, startDelivery } from "../../src/edges/federation/deliver.ts";
+import { pauseOf } from "../../src/edges/federation/send.ts";
 import { ensureActors } from "../../src/features/account/actor.ts";
 import type { Account } from "../../src/features/account/create.ts";
 import { openActorKeys } from "../../src/features/account/secret.ts";
@@ -13,7 +14,8 @@ import {
 } from "../../src/features/activity/due.ts";
 import { forgetHosts } from "../../src/features/activity/host.ts";
 import { tell, type Telling } from "../../src/features/activity/tell.ts";
-import { blockPayments } from "../../src/features/claim/standing.ts";
+import { blockPayments, unblockPayments } from "../../src/features/claim/standing.ts";
+import { takeFollow } from "../../src/features/follow/receive.ts";
 import { giveFlattr } from "../../src/features/flattr/give.ts";
 import { takeBackFlattr } from "../../src/features/flattr/take-back.ts";
 import type { Database } from "../../src/store/database.ts";
@@ -111,6 +113,15 @@ const isForgotten = async ({ sql }: Database) => (await sql`SELECT 1 FROM messag
 const rows = ({ sql }: Database) =>
   sql<{ activity: string; attempts: number; last_error: string | null; due_at: Date }[]>`
     SELECT activity, attempts, last_error, due_at FROM delivery ORDER BY id`;
+
+/** Waits until everything was tried and failed. */
+async function failed(database: Database): Promise<void> {
+  await until(async () => {
+    const all = await rows(database);
+    return all.length > 0 && all.every(({ last_error }) => last_error !== null);
+  });
+  await database.sql`UPDATE delivery SET last_error = NULL`;
+}
 
 const lanesOf = ({ sql }: Database) =>
   sql<{ host: string; failures: number; next_try_at: Date | null }[]>`
@@ -291,15 +302,63 @@ describe("an answer", () => {
     },
   );
 
-  test.each([404, 410])("%i means that nobody is there: the inbox is forgotten", async (status) => {
-    const { far, database } = await one({ status });
+  test("410 means that nobody is there: the inbox is forgotten, and asked for again", async () => {
+    const { far, database } = await one({ status: 410 });
+    const { sql } = database;
     await until(async () => (await left(database)) === 0);
     expect(far.asked).toHaveLength(1);
-    expect(await database.sql`SELECT 1 FROM actor WHERE inbox IS NOT NULL`).toHaveLength(0);
+    expect(await sql`SELECT 1 FROM actor WHERE inbox IS NOT NULL`).toHaveLength(0);
+    // He follows, too: what is said now reaches him where his own server says he is.
+    const [alice] = await sql<[{ actor: bigint; name: string }]>`SELECT actor, name FROM account`;
+    const [ann] = await sql<
+      [{ id: bigint }]
+    >`SELECT id FROM actor WHERE uri = ${`${far.origin}/users/ann`}`;
+    await sql`INSERT INTO follow (follower, followee, since) VALUES (${ann.id}, ${alice.actor}, '2026-11-01')`;
+    const inbox = `${far.origin}/users/ann/moved`;
+    const context = "https://www.w3.org/ns/activitystreams";
+    const person = { "@context": context, id: `${far.origin}/users/ann`, type: "Person", inbox };
+    far.answer = ({ method, path }) =>
+      method === "GET" ? { body: person } : { status: path === "/users/ann/moved" ? 202 : 410 };
+    await say(database, alice as unknown as Account, { followersOf: alice.actor, id: "one" });
+    await until(async () => (await left(database)) === 0);
+    await say(database, alice as unknown as Account, { followersOf: alice.actor, id: "two" });
+    await until(async () => (await left(database)) === 0);
+    expect(far.asked.slice(1).map(({ method, path }) => `${method} ${path}`)).toEqual([
+      "GET /users/ann",
+      "POST /users/ann/moved",
+      "POST /users/ann/moved",
+    ]);
+    await until(() => isForgotten(database), "the end of the message");
   });
 
-  test("404 of a shared inbox leaves the personal one", async () => {
-    const far = await sink(({ path }) => ({ status: path === "/inbox" ? 404 : 202 }));
+  test("404 is tried for days, since a proxy may have lost its way; then it is as if gone", async () => {
+    const { far, database, clock } = await one({ status: 404 });
+    const inboxes = () => database.sql`SELECT 1 FROM actor WHERE inbox IS NOT NULL`;
+    for (let tries = 1; tries < 10; tries += 1) {
+      await failed(database);
+      clock.advance({ hours: 24 });
+    }
+    expect(await inboxes()).toHaveLength(1);
+    await until(async () => (await left(database)) === 0);
+    expect(far.asked).toHaveLength(10);
+    expect(await inboxes()).toHaveLength(0);
+  });
+
+  test("404 for an hour loses nothing", async () => {
+    const { far, database, clock } = await one({ status: 404 });
+    for (const minutes of [2, 10, 40]) {
+      await failed(database);
+      clock.advance({ minutes });
+    }
+    await failed(database);
+    far.answer = () => ({ status: 202 });
+    clock.advance({ hours: 3 });
+    await until(async () => (await left(database)) === 0);
+    expect(await database.sql`SELECT 1 FROM actor WHERE inbox IS NOT NULL`).toHaveLength(1);
+  });
+
+  test("410 of a shared inbox leaves the personal one", async () => {
+    const far = await sink(({ path }) => ({ status: path === "/inbox" ? 410 : 202 }));
     const database = await testDatabase();
     const { start } = await post(database, testClock(), [far]);
     const alice = await person(database, "alice");
@@ -378,15 +437,45 @@ describe("an answer", () => {
     expect(await lanesOf(database)).toEqual([]);
   });
 
-  test("401 to both kinds is tried a few times, since our key may just not have been there", async () => {
+  test("401 to both kinds is tried for days, since our key may just not have been there", async () => {
     const { far, database, clock } = await one({ status: 401 });
-    for (let hours = 0; hours < 12 && (await left(database)) > 0; hours += 1) {
-      await twoLooks();
-      clock.advance({ hours: 1 });
+    // We are not reachable for two days, and for ten minutes more they remember that.
+    for (const hours of [1, 3, 4, 8, 16, 24]) {
+      await failed(database);
+      clock.advance({ hours });
     }
-    expect(far.asked).toHaveLength(8);
-    expect(await left(database)).toBe(0);
+    await failed(database);
+    expect(far.asked).toHaveLength(14);
+    far.answer = () => ({ status: 202 });
+    clock.advance({ hours: 24 });
+    await until(async () => (await left(database)) === 0);
   });
+
+  test.each([
+    // Receivers remember for ten minutes that a key could not be fetched.
+    ["401", 13, 16],
+    ["500", 13, 16],
+    ["404", 2.5, 4],
+  ])(
+    "%s is tried for so many days, whatever the row: at least %d, at most %d",
+    (error, least, most) => {
+      for (let id = 0n; id < 500n; id += 1n) {
+        const pausesMs: number[] = [];
+        for (;;) {
+          const pauseMs = pauseOf({ id, attempts: pausesMs.length + 1 }, error);
+          if (pauseMs === undefined) break;
+          pausesMs.push(pauseMs);
+        }
+        const days = pausesMs.reduce((sum, pauseMs) => sum + pauseMs, 0) / 86_400_000;
+        expect(days).toBeGreaterThan(least);
+        expect(days).toBeLessThan(most);
+        // Far more tries than one glitch and what is remembered of it can eat up.
+        expect(pausesMs.filter((pauseMs) => pauseMs > 2 * 600_000).length).toBeGreaterThanOrEqual(
+          6,
+        );
+      }
+    },
+  );
 
   async function one(told: { status: number; headers?: Record<string, string> }) {
     const database = await testDatabase();
@@ -710,6 +799,54 @@ describe("what somebody says", () => {
     expect(await left(database)).toBe(0);
   });
 
+  test("does not reach whom the operator blocked meanwhile, and those who are let in again", async () => {
+    const database = await testDatabase();
+    const far = await sink();
+    const bad = await sink();
+    const { start } = await post(database, testClock(), [far, bad]);
+    const alice = await person(database, "alice");
+    const shared = { shared: `${far.origin}/inbox` };
+    const told = [
+      await neighbour(database, far, "ann"),
+      await neighbour(database, far, "carl", shared),
+      await neighbour(database, far, "dora"),
+      await neighbour(database, bad, "ben"),
+    ];
+    await say(database, alice, { to: told });
+    const ofBad = await remotePost(database, `${bad.origin}/1`, `${bad.origin}/users/ben`);
+    const gift = { patron: alice.id, source: "click", at: at("2026-11-10") } as const;
+    await giveFlattr(database, { ...gift, thing: ofBad });
+    const targets = [
+      { kind: "payee", target: `${far.origin}/users/ann` },
+      { kind: "payee", target: `${far.origin}/users/carl` },
+      { kind: "host", target: bad.host },
+    ] as const;
+    for (const block of targets) await blockPayments(database, { ...block, at: at("2026-11-11") });
+    expect(await left(database)).toBe(5);
+    const delivery = start();
+    await until(async () => (await left(database)) === 0);
+    expect(far.asked.map(({ path }) => path)).toEqual(["/users/dora/inbox"]);
+    expect(bad.asked).toEqual([]);
+    await delivery.stop();
+
+    for (const block of targets)
+      await unblockPayments(database, { ...block, at: at("2026-11-12") });
+    await say(database, alice, { to: told, subject: 2n });
+    for (const block of targets) {
+      await blockPayments(database, { ...block, at: at("2026-11-13") });
+      await unblockPayments(database, { ...block, at: at("2026-11-14") });
+    }
+    start();
+    await until(async () => (await left(database)) === 0);
+    expect(far.asked.map(({ path }) => path).toSorted()).toEqual([
+      "/inbox",
+      "/users/ann/inbox",
+      "/users/dora/inbox",
+      "/users/dora/inbox",
+    ]);
+    expect(bad.asked.map(({ path }) => path)).toEqual(["/users/ben/inbox"]);
+  });
+
   test("about one subject arrives in its order at each inbox; other subjects and inboxes do not wait", async () => {
     const database = await testDatabase();
     const clock = testClock();
@@ -762,9 +899,83 @@ describe("what somebody says", () => {
     await endDeliveries(database, [due[0]!.id], now.add({ seconds: 31 }));
     const then = await take(now.add({ seconds: 31 }));
     expect(then.due).toHaveLength(1);
-    await putBack(database, [
-      { id: then.due[0]!.id, due: now.add({ hours: 1 }), error: undefined },
-    ]);
+    await putBack(database, [{ ...then.due[0]!, due: now.add({ hours: 1 }), error: undefined }]);
     expect(await rows(database)).toMatchObject([{ attempts: 0, last_error: null }]);
+  });
+
+  test("is put back by whoever has it: not by somebody whose lease ended", async () => {
+    const database = await testDatabase();
+    const alice = await person(database, "alice");
+    await say(database, alice, {
+      to: [await neighbour(database, { origin: "https://far.example" }, "ann")],
+    });
+    const now = Temporal.Instant.from("2026-11-20T12:00:00Z");
+    const take = (when: Temporal.Instant) =>
+      takeDue(database, { now: when, leaseMs: 60_000, limit: 10 });
+    const [late] = (await take(now)).due;
+    const [other] = (await take(now.add({ seconds: 61 }))).due;
+    await putBack(database, [{ ...late!, due: now, error: "500" }]);
+    expect(await rows(database)).toMatchObject([
+      { attempts: 2, last_error: null, due_at: new Date("2026-11-20T12:02:01Z") },
+    ]);
+    await putBack(database, [{ ...other!, due: now, error: "503" }]);
+    expect(await rows(database)).toMatchObject([
+      { attempts: 2, last_error: "503", due_at: new Date("2026-11-20T12:00:00Z") },
+    ]);
+  });
+
+  test("and what it asks for again and again leaves one answer that waits", async () => {
+    const database = await testDatabase();
+    const { sql, settings, drizzle } = database;
+    const alice = await person(database, "alice");
+    const ann = await neighbour(database, { origin: "https://far.example" }, "ann");
+    const flood = async (from: number, to: number) => {
+      for (let n = from; n < to; n += 1)
+        await drizzle.transaction((tx) =>
+          takeFollow(tx, settings, {
+            id: `https://far.example/follows/${n}`,
+            follower: ann,
+            followerUri: "https://far.example/users/ann",
+            object: `${HOME}/users/alice`,
+            at: at("2026-11-10"),
+          }),
+        );
+    };
+    const answers = async () => {
+      const all = await sql<{ document: string }[]>`
+        SELECT m.document FROM delivery d JOIN message m ON m.id = d.message ORDER BY d.id`;
+      return all.map(
+        ({ document }) => (JSON.parse(document) as { object: { id: string } }).object.id,
+      );
+    };
+    await flood(0, 300);
+    expect(await answers()).toEqual(["https://far.example/follows/299"]);
+    expect(await sql`SELECT 1 FROM message`).toHaveLength(1);
+    // What is on its way stays, and one newer answer waits behind it.
+    const now = Temporal.Instant.from("2026-11-20T12:00:00Z");
+    expect((await takeDue(database, { now, leaseMs: 60_000, limit: 10 })).due).toHaveLength(1);
+    await flood(300, 400);
+    expect(await answers()).toEqual([
+      "https://far.example/follows/299",
+      "https://far.example/follows/399",
+    ]);
+    expect(await sql`SELECT 1 FROM follow WHERE followee = ${alice.actor}`).toHaveLength(1);
+  });
+
+  test("about one subject is taken one by one at no more cost, however much waits behind", async () => {
+    const database = await testDatabase();
+    const { sql } = database;
+    const alice = await person(database, "alice");
+    const to = [await neighbour(database, { origin: "https://far.example" }, "ann")];
+    for (let n = 0; n < 300; n += 1)
+      await say(database, alice, { to, subject: 7n, id: `${HOME}/a/${n}` });
+    const now = Temporal.Instant.from("2026-11-20T12:00:00Z");
+    const { due } = await takeDue(database, { now, leaseMs: 60_000, limit: 300 });
+    const [first] = await sql<[{ id: bigint }]>`SELECT min(id) AS id FROM delivery`;
+    expect(due.map(({ id }) => id)).toEqual([first.id]);
+    // One of them follows, not all.
+    await endDeliveries(database, [first.id], now);
+    const waiting = await sql`SELECT 1 FROM delivery WHERE due_at <= ${now.toString()}`;
+    expect(waiting).toHaveLength(1);
   });
 });

@@ -1,6 +1,8 @@
 /** The front door: who gets in, and that nothing at all happens when somebody does not. */
 
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { blockPayments, unblockPayments } from "../../src/features/claim/standing.ts";
 import { testDatabase } from "../support/database.ts";
@@ -14,7 +16,7 @@ import {
   signedPost,
   type Signing,
 } from "../support/hostile.ts";
-import { type Receiver, receiver, testClock } from "../support/receiver.ts";
+import { ANY_RATE, type Receiver, receiver, testClock } from "../support/receiver.ts";
 
 const AS = "https://www.w3.org/ns/activitystreams";
 const KINDS = ["draft-cavage", "rfc9421"] as const;
@@ -771,6 +773,23 @@ describe("F13 blocks", () => {
   });
 });
 
+describe("whoever is only spoken of", () => {
+  test("is asked for once, and remembered when he says something himself", async () => {
+    const database = await testDatabase();
+    const [V, E] = [await remoteHost("127.0.0.2"), await remoteHost("127.0.0.3")];
+    const [v, e] = [await V.actor("v"), await E.actor("e")];
+    const home = await receiver(database, [V, E]);
+    const known = () => database.sql`SELECT uri FROM actor WHERE host = ${V.host}`;
+    const keys = () => database.sql`SELECT id FROM actor_key WHERE id = ${v.keyId}`;
+    for (let turn = 0; turn < 5; turn += 1)
+      expect((await send(home, { ...e, uri: v.uri, keyId: v.keyId })).status).toBe(401);
+    expect([await known(), await keys()]).toEqual([[], []]);
+    expect((await send(home, v)).status).toBe(202);
+    expect([await known(), await keys()]).toEqual([[{ uri: v.uri }], [{ id: v.keyId }]]);
+    expect(V.requests).toHaveLength(1);
+  });
+});
+
 describe("keys that change, and actors that go", () => {
   test("a new key is found, and a false signature asks once in ten minutes", async () => {
     const place = await scene();
@@ -897,9 +916,16 @@ describe("rates", () => {
     expect((await send(home, e)).status).toBe(202);
     for (const status of [401, 401, 401, 429, 429])
       expect((await unsigned(status)).status).toBe(status);
-    const limited = await send(home, e);
+    // Whose key is known is heard, though somebody with the same address was refused too often.
+    expect((await send(home, e)).status).toBe(202);
+    // Nobody is asked about anybody else.
+    const asked = E.requests.length;
+    const f = await E.actor("f");
+    const limited = await send(home, f);
     expect([limited.status, codeOf(limited)]).toEqual([429, "too_many_requests"]);
     expect(limited.headers["retry-after"]).toBe("1");
+    expect((await send(home, { ...f, uri: e.uri, keyId: e.keyId })).status).toBe(429);
+    expect(E.requests).toHaveLength(asked);
     home.clock.forward({ seconds: 1 });
     // Nor does a header change for whom a request is meant.
     const change = (headers: Record<string, string>) => ({
@@ -930,18 +956,119 @@ describe("rates", () => {
     expect((await send(strict, v)).status).toBe(202);
   });
 
+  test("one actor has his share, and leaves the rest to others of his server", async () => {
+    const { home, database, E, e } = await scene();
+    const f = await E.actor("f");
+    const strict = await receiver(database, [E], {
+      limits: { ...ANY_RATE, activitiesOfActor: { burst: 2, perSecond: 1 } },
+      clock: home.clock,
+    });
+    const statuses: number[] = [];
+    for (const who of [e, e, e, f]) statuses.push((await send(strict, who)).status);
+    expect(statuses).toEqual([202, 202, 429, 202]);
+  });
+
   test("by default a popular post may bring 300 at once, from many actors of one server", async () => {
     const { home, database, V, E, v } = await scene();
-    const usual = await receiver(database, [V, E], { limits: {}, clock: testClock() });
+    const others = await Promise.all(["w", "x"].map((name) => V.actor(name)));
+    const usual = await receiver(database, [V, E], {
+      limits: { knocks: ANY_RATE.knocks! },
+      clock: testClock(),
+    });
     expect(home.admitted).toHaveLength(2);
-    const answers = await Promise.all(Array.from({ length: 300 }, () => send(usual, v)));
+    for (const who of others) expect((await send(usual, who)).status).toBe(202);
+    const all = [v, ...others];
+    const answers = await Promise.all(
+      Array.from({ length: 298 }, (_, turn) => send(usual, all[turn % 3]!)),
+    );
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
     expect((await send(usual, v)).status).toBe(429);
     usual.clock.forward({ seconds: 1 });
-    const more = await Promise.all(Array.from({ length: 100 }, () => send(usual, v)));
+    const more = await Promise.all(
+      Array.from({ length: 60 }, (_, turn) => send(usual, all[turn % 3]!)),
+    );
     expect(new Set(more.map(({ status }) => status))).toEqual(new Set([202]));
   });
+
+  test("actors who are not known yet are asked for, so many of one server and no more", async () => {
+    const database = await testDatabase();
+    const [V, E] = [await remoteHost("127.0.0.2"), await remoteHost("127.0.0.3")];
+    const [v, e] = [await V.actor("v"), await E.actor("e")];
+    const home = await receiver(database, [V, E], {
+      limits: { ...ANY_RATE, newcomers: { burst: 3, perSecond: 1 } },
+    });
+    expect((await send(home, e)).status).toBe(202);
+    const invented = (name: number) => ({
+      ...e,
+      uri: `${E.origin}/users/i${name}`,
+      keyId: `${E.origin}/users/i${name}#main-key`,
+    });
+    const statuses: number[] = [];
+    for (const turn of [1, 2, 3, 4]) statuses.push((await send(home, invented(turn))).status);
+    expect(statuses).toEqual([401, 401, 429, 429]);
+    expect(E.requests).toHaveLength(3);
+    // Neither who is known nor another server's newcomers wait for that.
+    expect((await send(home, e)).status).toBe(202);
+    expect((await send(home, v)).status).toBe(202);
+    home.clock.forward({ seconds: 1 });
+    expect((await send(home, invented(3))).status).toBe(401);
+  });
+
+  test("what is heard out without effect is counted, too", async () => {
+    const database = await testDatabase();
+    const E = await remoteHost("127.0.0.3");
+    const e = await E.actor("e");
+    const home = await receiver(database, [E], {
+      limits: { ...ANY_RATE, refusals: { burst: 2, perSecond: 1 } },
+    });
+    const gone = { ...e, uri: `${E.origin}/users/gone`, keyId: `${E.origin}/users/gone#main-key` };
+    const activity = like(gone.uri, { type: "Delete", object: gone.uri });
+    const statuses: number[] = [];
+    for (let turn = 0; turn < 3; turn += 1)
+      statuses.push((await send(home, gone, { activity })).status);
+    expect(statuses).toEqual([202, 202, 429]);
+  });
+
+  test("so many knocks at once are listened to, of one sender and in all", async () => {
+    const database = await testDatabase();
+    const E = await remoteHost("127.0.0.3");
+    const e = await E.actor("e");
+    const home = await receiver(database, [E], {
+      limits: { ...ANY_RATE, knocks: { perSender: 4, all: 512 } },
+    });
+    expect((await send(home, e)).status).toBe(202);
+    const slow = await Promise.all(Array.from({ length: 4 }, () => halfPost(home.inbox)));
+    const refused = await send(home, e);
+    expect([refused.status, codeOf(refused)]).toEqual([429, "too_many_requests"]);
+    slow.pop()!.destroy();
+    await expect.poll(async () => (await send(home, e)).status, { timeout: 10_000 }).toBe(202);
+    for (const socket of slow) socket.destroy();
+
+    const narrow = await receiver(database, [E], {
+      limits: { ...ANY_RATE, knocks: { perSender: 32, all: 2 } },
+      address: "127.0.0.4",
+    });
+    expect((await send(narrow, e)).status).toBe(202);
+    const two = await Promise.all(Array.from({ length: 2 }, () => halfPost(narrow.inbox)));
+    const crowded = await send(narrow, e);
+    expect([crowded.status, codeOf(crowded)]).toEqual([503, "crowded"]);
+    for (const socket of two) socket.destroy();
+    await expect.poll(async () => (await send(narrow, e)).status, { timeout: 10_000 }).toBe(202);
+  });
 });
+
+/** A POST whose body never comes; resolves when the server has heard of it. */
+async function halfPost(url: string): Promise<Socket> {
+  const { hostname, port, host, pathname } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.on("error", () => {});
+  await once(socket, "connect");
+  socket.write(
+    `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/activity+json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n`,
+  );
+  await once(socket, "data");
+  return socket;
+}
 
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("base64");

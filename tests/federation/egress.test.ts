@@ -1,29 +1,29 @@
 /** The way out: what is never asked, however an address is written, and what is never read to its end. */
 
-import { type LookupAddress, lookup as systemLookup } from "node:dns";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { type AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type Egress, EgressError, isPublic, openEgress } from "../../src/store/egress.ts";
+import {
+  type Egress,
+  EgressError,
+  isPublic,
+  type Lookup,
+  openEgress,
+} from "../../src/store/egress.ts";
 import { remoteHost } from "../support/hostile.ts";
-
-type Lookup = typeof systemLookup;
 
 /** A way out that may ask these, with names that mean what the test says. */
 function wayOut(
   allowedPrivate: readonly string[],
   names: Readonly<Record<string, readonly string[]>> = {},
 ): Egress {
-  const lookup = ((name: string, _options: unknown, callback: (...found: unknown[]) => void) => {
-    const addresses = (names[name] ?? []).map((address): LookupAddress => ({
-      address,
-      family: address.includes(":") ? 6 : 4,
-    }));
-    if (addresses.length === 0) callback(Object.assign(new Error(name), { code: "ENOTFOUND" }));
-    else callback(null, addresses);
-  }) as unknown as Lookup;
+  const lookup: Lookup = async (name) => {
+    const addresses = names[name] ?? [];
+    if (addresses.length === 0) throw Object.assign(new Error(name), { code: "ENOTFOUND" });
+    return addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
+  };
   const egress = openEgress({
     allowedPrivate,
     userAgent: "Fediflattr/test (+https://home.example)",

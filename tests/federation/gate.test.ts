@@ -1,9 +1,12 @@
 /** What strangers may send at all: bytes, time, JSON, contexts. Nothing here needs a key. */
 
+import { request, type RequestOptions } from "node:http";
 import { connect } from "node:net";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { readConfig } from "../../src/config.ts";
+import { serveHttp } from "../../src/edges/web/serve.ts";
 import { contextFault } from "../../src/edges/federation/context.ts";
 import { ACTIVITY_LIMITS, openBuckets, senderOf } from "../../src/edges/federation/limits.ts";
 import { JsonFault, parseJson } from "../../src/rules/json.ts";
@@ -272,6 +275,102 @@ describe("N05 slow bodies", () => {
     await healthMs(home);
   });
 });
+
+describe("N05 N14 the server of all this", () => {
+  /** Says who asks, as far as it believes it. */
+  async function whoAsks(trustedProxies: readonly string[], host = "127.0.0.1") {
+    const listening = await serveHttp((_, remoteAddress) => new Response(remoteAddress), {
+      hosts: [host],
+      port: 0,
+      trustedProxies,
+    });
+    onTestFinished(() => listening.close());
+    return async (...said: readonly string[]) => {
+      const answer = await get(`http://127.0.0.1:${listening.port}/`, {
+        headers: {
+          "x-forwarded-for": [...said],
+          "x-real-ip": "198.51.100.99",
+          forwarded: "for=198.51.100.99",
+        },
+      });
+      return answer;
+    };
+  }
+
+  test("believes a proxy only when the operator does", async () => {
+    const usual = await whoAsks(readConfig({}).trustedProxies);
+    expect(await usual("198.51.100.7")).toBe("198.51.100.7");
+    // What a stranger says stands before what the proxy heard.
+    expect(await usual("203.0.113.1, 198.51.100.7")).toBe("198.51.100.7");
+    expect(await usual("127.0.0.1, 198.51.100.7")).toBe("198.51.100.7");
+    expect(await usual("203.0.113.1", "2001:db8::7")).toBe("2001:db8::7");
+    expect(await usual()).toBe("127.0.0.1");
+    expect(await usual("unknown")).toBe("127.0.0.1");
+    expect(await usual("198.51.100.7, nonsense")).toBe("127.0.0.1");
+    const none = await whoAsks(["192.0.2.1"]);
+    expect(await none("198.51.100.7")).toBe("127.0.0.1");
+  });
+
+  test("reads the list of several proxies from its end", async () => {
+    const chain = await whoAsks(["127.0.0.0/8", "10.1.0.0/16", "fd00::/8"]);
+    expect(await chain("203.0.113.1, 198.51.100.7, 10.1.2.3")).toBe("198.51.100.7");
+    expect(await chain("198.51.100.7, fd00::5, 10.1.2.3")).toBe("198.51.100.7");
+    expect(await chain("198.51.100.7, 10.2.0.1, 10.1.2.3")).toBe("10.2.0.1");
+    expect(await chain("10.1.2.3")).toBe("10.1.2.3");
+    const both = await whoAsks(["127.0.0.1"], "0.0.0.0");
+    expect(await both("198.51.100.7")).toBe("198.51.100.7");
+  });
+
+  test.each(["10.0.0.0/33", "caddy", "10", "1.2.3.4,,5.6.7.8", "0x7f.1", "::1/129"])(
+    "does not start with proxies %s",
+    (text) => {
+      expect(() => readConfig({ TRUSTED_PROXIES: text })).toThrow(
+        /^TRUSTED_PROXIES is .*; for example/,
+      );
+    },
+  );
+
+  test("starts with addresses and ranges", () => {
+    expect(
+      readConfig({ TRUSTED_PROXIES: " 10.0.0.5, 172.30.94.0/24,::1 " }).trustedProxies,
+    ).toEqual(["10.0.0.5", "172.30.94.0/24", "::1"]);
+  });
+
+  test("lets nobody take his time with headers", async () => {
+    const listening = await serveHttp(() => new Response("ok"), {
+      hosts: ["127.0.0.1"],
+      port: 0,
+      trustedProxies: [],
+    });
+    onTestFinished(() => listening.close());
+    const begun = performance.now();
+    const ended = Array.from({ length: 20 }, async () => {
+      const socket = connect(listening.port, "127.0.0.1");
+      onTestFinished(() => void socket.destroy());
+      socket.on("error", () => {});
+      socket.write("POST /inbox HTTP/1.1\r\nHost: home.example\r\nx: ");
+      const dripping = setInterval(() => socket.writable && socket.write("x"), 500);
+      await new Promise((resolve) => socket.once("close", resolve).resume());
+      clearInterval(dripping);
+    });
+    expect(await get(`http://127.0.0.1:${listening.port}/`)).toBe("ok");
+    await Promise.all(ended);
+    expect(performance.now() - begun).toBeLessThan(25_000);
+  }, 40_000);
+});
+
+/** What is answered to a GET. */
+async function get(url: string, options: RequestOptions = {}): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request(url, options, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8").on("data", (part: string) => (text += part));
+      answer.on("end", () => resolve(text));
+    })
+      .on("error", reject)
+      .end();
+  });
+}
 
 describe("JSON", () => {
   const parse = (text: string) => parseJson(text, ACTIVITY_LIMITS);

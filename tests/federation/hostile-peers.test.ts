@@ -578,7 +578,7 @@ describe("a line that the operator", () => {
     for (const path of ["head", "after/0", "received/0"])
       expect((await pull(path)).status).toBe(200);
 
-    await freezePeer(database, { host: peer.host, isFrozen: true });
+    await freezePeer(database, { host: peer.host, isFrozen: true, at: home.instance.clock.now() });
     const next = peer.say(offer(peer.transfer({ [cora.uri]: "2000000" })));
     await withoutTrace(home, async () => {
       for (const said of [before, next, { ...next, seq: 900 }])
@@ -604,7 +604,7 @@ describe("a line that the operator", () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(peer.asked.filter(({ method }) => method === "POST")).toHaveLength(asked);
 
-    await freezePeer(database, { host: peer.host, isFrozen: false });
+    await freezePeer(database, { host: peer.host, isFrozen: false, at: home.instance.clock.now() });
     expect(typeOf(await peer.post(next))).toBe("Accept");
     expect((await peer.post(before)).status).toBe(200);
     expect((await pull("head")).status).toBe(200);

@@ -7,8 +7,9 @@ import {
 import { followActor } from "../../src/features/follow/follow.ts";
 import type { Sql } from "../../src/store/database.ts";
 import { at } from "../support/database.ts";
-import { neighbour, openHouse } from "../support/house.ts";
-import { BOB, everything, follows, likes, told, town } from "../support/town.ts";
+import { nameServer, remoteHost, rsaKey, signedPost } from "../support/hostile.ts";
+import { type House, neighbour, openHouse } from "../support/house.ts";
+import { BOB, everything, follows, likes, note, postAt, told, town } from "../support/town.ts";
 
 describe("the way in", () => {
   test("goes through the door alone", async () => {
@@ -118,7 +119,7 @@ describe("Likes", () => {
       object: post,
       paymentPeriod: "2026-11",
     });
-    const answers = await Promise.all(Array.from({ length: 40 }, () => ann.send(house, like)));
+    const answers = await Promise.all(Array.from({ length: 30 }, () => ann.send(house, like)));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
     expect(await likes(database)).toEqual([`${ann.uri} ${post} 202611`]);
     const [{ many }] = await database.sql<
@@ -194,24 +195,24 @@ describe("Likes", () => {
 });
 
 describe("following", () => {
-  test("is answered with an Accept that embeds the Follow, each time", async () => {
+  test("is answered with an Accept that embeds the Follow; asked again, with one for the newest", async () => {
     const { database, house, ann } = await town();
     const follow = ann.says({ type: "Follow", object: BOB });
     expect((await ann.send(house, follow)).status).toBe(202);
-    expect((await ann.send(house, { ...follow, id: `${ann.uri}#again` })).status).toBe(202);
+    const again = { ...follow, id: `${ann.uri}#again` };
+    expect((await ann.send(house, again)).status).toBe(202);
     expect(await follows(database)).toEqual([`${ann.uri} accepted ${BOB}`]);
     const answers = await told(database);
     expect(answers.map(({ activity, inbox }) => [activity, inbox])).toEqual([
-      ["Accept", "https://far.example/inbox"],
       ["Accept", "https://far.example/inbox"],
     ]);
     expect(answers[0]!.document).toMatchObject({
       type: "Accept",
       actor: BOB,
-      object: { id: follow["id"], type: "Follow", actor: ann.uri, object: BOB },
+      object: { id: again.id, type: "Follow", actor: ann.uri, object: BOB },
       to: [ann.uri],
     });
-    await ann.send(house, { type: "Undo", object: follow });
+    await ann.send(house, { type: "Undo", object: again });
     expect(await follows(database)).toEqual([]);
   });
 
@@ -302,5 +303,185 @@ describe("following", () => {
       expect((await ann.send(house, { type: "Follow", object })).status).toBe(202);
     expect(await follows(database)).toEqual([]);
     expect(await told(database)).toEqual([]);
+  });
+});
+
+describe("strangers at the inbox", () => {
+  /** Somebody who is not known here, as his keyId and his actor say. */
+  async function knock(house: House, uri: string, from: string): Promise<Response> {
+    const { privateKey } = await rsaKey(0);
+    const body = JSON.stringify({
+      "@context": "https://www.w3.org/ns/activitystreams",
+      id: `${uri}/likes/1`,
+      type: "Like",
+      actor: uri,
+      object: `${BOB}/posts/1`,
+    });
+    const headers = signedPost({
+      url: "https://home.example/inbox",
+      body,
+      keyId: `${uri}#main-key`,
+      privateKey,
+      date: new Date(house.clock.real().epochMilliseconds),
+    });
+    return house.fetch("/inbox", {
+      method: "POST",
+      headers: { ...headers, "x-forwarded-for": from },
+      body,
+    });
+  }
+
+  test("whose name servers never answer keep nobody else waiting", async () => {
+    const { database, ann, post } = await town();
+    const silent = await nameServer();
+    const house = await openHouse(database, { nameServers: [silent.address] });
+    const answered: number[] = [];
+    const slow = Array.from({ length: 50 }, async (_, place) => {
+      const name = `tarpit${place}.example`;
+      const { status } = await knock(house, `https://${name}/users/e`, `198.51.100.${place}`);
+      answered.push(status);
+    });
+    await expect.poll(() => new Set(silent.asked).size, { timeout: 20_000 }).toBe(50);
+    expect((await ann.send(house, { type: "Like", object: post })).status).toBe(202);
+    expect(answered).toEqual([]);
+    await Promise.all(slow);
+    expect(new Set(answered)).toEqual(new Set([401]));
+    expect(await likes(database)).toEqual([`${ann.uri} ${post} -`]);
+  }, 60_000);
+
+  test("N06 N07 lead us to no private place, and those who are public are asked", async () => {
+    const { database } = await town();
+    const E = await remoteHost("127.0.0.3");
+    const inside = await remoteHost("127.0.0.9");
+    const names = await nameServer({
+      "inside.example": ["127.0.0.9"],
+      "mixed.example": ["93.184.216.34", "10.0.0.1"],
+      "six.example": ["fd12:0:0:0:0:0:0:1"],
+    });
+    const house = await openHouse(database, { hosts: [E], nameServers: [names.address] });
+    const e = await E.actor("e");
+    E.at("/users/moved", (_, response) => {
+      response.writeHead(302, { location: `${inside.origin}/users/e` }).end();
+    });
+    const before = await everything(database);
+    for (const uri of [
+      `https://${inside.host}/users/e`,
+      "https://127.0.0.9/users/e",
+      "https://10.0.0.1/users/e",
+      "https://169.254.169.254/users/e",
+      "https://[::1]/users/e",
+      "https://[::ffff:7f00:9]/users/e",
+      "https://inside.example/users/e",
+      "https://mixed.example/users/e",
+      "https://six.example/users/e",
+      "https://localhost/users/e",
+      `${E.origin}/users/moved`,
+    ])
+      expect((await knock(house, uri, "198.51.100.7")).status, uri).toBe(401);
+    // Not even by http.
+    expect((await knock(house, `${inside.origin}/users/e`, "198.51.100.7")).status).toBe(400);
+    expect(inside.connections()).toBe(0);
+    expect(names.asked).toContain("inside.example");
+    const added = (await everything(database)).split("\n").filter((line) => !before.includes(line));
+    // The instance actor signs its questions; nothing else is new.
+    expect(added.filter((line) => !line.includes("https://home.example/"))).toEqual([]);
+    const { privateKey } = e;
+    const body = JSON.stringify({
+      "@context": "https://www.w3.org/ns/activitystreams",
+      id: `${e.uri}/likes/1`,
+      type: "Like",
+      actor: e.uri,
+      object: BOB,
+    });
+    const headers = signedPost({
+      url: "https://home.example/inbox",
+      body,
+      keyId: e.keyId,
+      privateKey,
+      date: new Date(house.clock.real().epochMilliseconds),
+    });
+    expect((await house.fetch("/inbox", { method: "POST", headers, body })).status).toBe(202);
+    expect(await likes(database)).toEqual([`${e.uri} ${BOB} -`]);
+  }, 60_000);
+
+  test("F09 who embed what they like change nothing about whose it is", async () => {
+    const { database, house, ann, post } = await town();
+    const paid = () => database.sql`
+      SELECT t.uri, a.uri AS payee FROM thing t JOIN split_part s ON s.split = t.split JOIN actor a ON a.id = s.payee ORDER BY 1, 2`;
+    const before = await paid();
+    const spoofed = (id: string) => ({
+      type: "Like",
+      object: { id, type: "Note", attributedTo: ann.uri, content: "mine" },
+    });
+    expect((await ann.send(house, spoofed("https://v.example/n/1"))).status).toBe(202);
+    expect(await likes(database)).toEqual([]);
+    expect((await ann.send(house, spoofed(post))).status).toBe(202);
+    expect(await likes(database)).toEqual([`${ann.uri} ${post} -`]);
+    expect(await paid()).toEqual(before);
+  });
+
+  test("N12 are never asked for their collections", async () => {
+    const { database, post } = await town();
+    const E = await remoteHost("127.0.0.3");
+    const house = await openHouse(database, { hosts: [E] });
+    const e = await E.actor("e", {
+      outbox: `${E.origin}/users/e/outbox`,
+      followers: `${E.origin}/users/e/followers`,
+      following: `${E.origin}/users/e/following`,
+      featured: `${E.origin}/users/e/featured`,
+    });
+    const endless = (path: string) =>
+      E.serve(path, {
+        "@context": "https://www.w3.org/ns/activitystreams",
+        id: `${E.origin}${path}`,
+        type: "OrderedCollection",
+        totalItems: -1,
+        first: `${E.origin}${path}`,
+        next: `${E.origin}${path}`,
+      });
+    for (const name of ["outbox", "followers", "following", "featured", "replies"])
+      endless(`/users/e/${name}`);
+    const object = {
+      ...note(e.uri),
+      to: [`${E.origin}/users/e/followers`, BOB],
+      replies: `${E.origin}/users/e/replies`,
+    };
+    const says = async (activity: Record<string, unknown>) => {
+      const body = JSON.stringify({
+        "@context": "https://www.w3.org/ns/activitystreams",
+        id: `${e.uri}#${String(activity["type"])}`,
+        actor: e.uri,
+        ...activity,
+      });
+      const headers = signedPost({
+        url: "https://home.example/inbox",
+        body,
+        keyId: e.keyId,
+        privateKey: e.privateKey,
+        date: new Date(house.clock.real().epochMilliseconds),
+      });
+      return (await house.fetch("/inbox", { method: "POST", headers, body })).status;
+    };
+    expect(await says({ type: "Follow", object: BOB })).toBe(202);
+    expect(await says({ type: "Create", object })).toBe(202);
+    expect(await says({ type: "Announce", object: post })).toBe(202);
+    expect(await says({ type: "Like", object: post })).toBe(202);
+    expect(await says({ type: "Add", object: object.id, target: `${e.uri}/featured` })).toBe(202);
+    expect(await postAt(database, object.id)).toMatchObject({ gone: false });
+    expect(E.requests.map(({ path }) => path)).toEqual(["/users/e"]);
+  });
+
+  test("whose ids are longer than an index holds are refused for good", async () => {
+    const { database, house, ann, post } = await town();
+    const before = await everything(database);
+    const id = (letters: number) => `${ann.uri}/${"ä".repeat(letters)}`;
+    const long = await ann.send(house, { type: "Like", object: post, id: id(1020) });
+    expect([long.status, await long.json()]).toMatchObject([400, { error: "id_invalid" }]);
+    expect((await ann.send(house, { type: "Delete", object: id(1500) })).status).toBe(202);
+    expect((await ann.send(house, { type: "Follow", object: id(1500) })).status).toBe(202);
+    const left = (await everything(database)).split("\n").filter((line) => !before.includes(line));
+    expect(left.filter((line) => !line.startsWith("activity "))).toEqual([]);
+    expect((await ann.send(house, { type: "Like", object: post, id: id(1000) })).status).toBe(202);
+    expect(await likes(database)).toEqual([`${ann.uri} ${post} -`]);
   });
 });

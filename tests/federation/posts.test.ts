@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { followActor } from "../../src/features/follow/follow.ts";
 import { at } from "../support/database.ts";
+import { rsaKey, signedPost } from "../support/hostile.ts";
 import { neighbour } from "../support/house.ts";
 import {
   BOB,
@@ -14,19 +15,20 @@ import {
   town,
 } from "../support/town.ts";
 
-describe("posts", () => {
-  async function followed() {
-    const made = await town();
-    await followActor(made.database, {
-      follower: made.bob,
-      uri: made.ann.uri,
-      at: at("2026-11-20"),
-    });
-    const [follow] = await told(made.database);
-    await made.ann.send(made.house, { type: "Accept", object: follow!.document["id"] });
-    return made;
-  }
+/** Bob follows Ann. */
+async function followed() {
+  const made = await town();
+  await followActor(made.database, {
+    follower: made.bob,
+    uri: made.ann.uri,
+    at: at("2026-11-20"),
+  });
+  const [follow] = await told(made.database);
+  await made.ann.send(made.house, { type: "Accept", object: follow!.document["id"] });
+  return made;
+}
 
+describe("posts", () => {
   test("of strangers are kept only when they concern somebody here", async () => {
     const { database, house, ann, post } = await town();
     const none = note(ann.uri);
@@ -175,6 +177,32 @@ describe("posts", () => {
     expect(await postAt(database, object.id)).toMatchObject({ gone: true });
   });
 
+  test("are kept when the activity has the id of its post", async () => {
+    const { database, house, ann } = await followed();
+    const object = note(ann.uri);
+    expect((await ann.send(house, { type: "Create", id: object.id, object })).status).toBe(202);
+    expect(await postAt(database, object.id)).toMatchObject({ html: "<p>Hi</p>", gone: false });
+    // And stay gone all the same.
+    expect((await ann.send(house, { type: "Delete", object: object.id })).status).toBe(202);
+    expect(await postAt(database, object.id)).toMatchObject({ gone: true });
+    await ann.send(house, { type: "Create", object });
+    expect(await postAt(database, object.id)).toMatchObject({ gone: true });
+  });
+
+  test("of somebody, and what else he says, are not used up by another one of his server", async () => {
+    const { database, house, ann, post } = await followed();
+    const eve = await neighbour(database, "https://far.example/users/eve");
+    const object = note(ann.uri);
+    const create = ann.says({ type: "Create", object });
+    const like = ann.says({ type: "Like", object: post });
+    for (const id of [object.id, create["id"], like["id"]])
+      expect((await eve.send(house, { type: "Delete", object: id })).status).toBe(202);
+    await ann.send(house, create);
+    await ann.send(house, like);
+    expect(await postAt(database, object.id)).toMatchObject({ gone: false });
+    expect(await likes(database)).toEqual([`${ann.uri} ${post} -`]);
+  });
+
   test("are passed on, and no longer", async () => {
     const { database, house, ann, post } = await town();
     const boosts = async () =>
@@ -197,8 +225,21 @@ describe("posts", () => {
       ).map(({ key }) => key);
     const announce = ann.says({ type: "Announce", object: "https://other.example/n/1" });
     await ann.send(house, announce);
-    expect(await jobs()).toEqual([`post.boosted:${String(announce["id"])}`]);
+    expect(await jobs()).toHaveLength(1);
     await ann.send(house, { type: "Undo", object: announce });
+    expect(await jobs()).toEqual([]);
+    // Some name it by its id alone, however long that is; only who passed it on may take it back.
+    const long = ann.says({
+      type: "Announce",
+      id: `${ann.uri}/${"boost".repeat(150)}`,
+      object: "https://other.example/n/2",
+    });
+    await ann.send(house, long);
+    expect(await jobs()).toHaveLength(1);
+    const eve = await neighbour(database, "https://far.example/users/eve");
+    expect((await eve.send(house, { type: "Undo", object: long["id"] })).status).toBe(202);
+    expect(await jobs()).toHaveLength(1);
+    expect((await ann.send(house, { type: "Undo", object: long["id"] })).status).toBe(202);
     expect(await jobs()).toEqual([]);
   });
 });
@@ -226,6 +267,36 @@ describe("people", () => {
     expect(row).toEqual({ display_name: "Ann Other", summary: "<p>new</p>" });
   });
 
+  test("sign with their new key from then on, and with the old one no more", async () => {
+    const { database, house, ann, post } = await town();
+    expect((await ann.send(house, { type: "Like", object: post })).status).toBe(202);
+    const { publicKey, privateKey } = await rsaKey(1);
+    const publicKeyPem = publicKey.export({ type: "spki", format: "pem" }).toString();
+    const object = {
+      "@context": ["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/v1"],
+      id: ann.uri,
+      type: "Person",
+      preferredUsername: "ann",
+      inbox: `${ann.uri}/inbox`,
+      publicKey: { id: `${ann.uri}#main-key`, owner: ann.uri, publicKeyPem },
+    };
+    expect((await ann.send(house, { type: "Update", object })).status).toBe(202);
+    const before = await everything(database);
+    expect((await ann.send(house, { type: "Follow", object: BOB })).status).toBe(401);
+    const left = (await everything(database)).split("\n").filter((line) => !before.includes(line));
+    expect(left.filter((line) => !line.includes("https://home.example/"))).toEqual([]);
+    const body = JSON.stringify(ann.says({ type: "Follow", object: BOB }));
+    const headers = signedPost({
+      url: "https://home.example/inbox",
+      body,
+      keyId: `${ann.uri}#main-key`,
+      privateKey,
+      date: new Date(house.clock.real().epochMilliseconds),
+    });
+    expect((await house.fetch("/inbox", { method: "POST", headers, body })).status).toBe(202);
+    expect(await follows(database)).toEqual([`${ann.uri} accepted ${BOB}`]);
+  });
+
   test("go, with everything that they said", async () => {
     const { database, bob, house, ann, post } = await town();
     await ann.send(house, { type: "Follow", object: BOB });
@@ -247,16 +318,19 @@ describe("people", () => {
   });
 
   test("who move are looked at by a job", async () => {
-    const { database, house, ann } = await town();
-    await ann.send(house, {
-      type: "Move",
-      object: ann.uri,
-      target: "https://new.example/users/ann",
-    });
-    const [job] = await database.sql<
-      { task: string }[]
-    >`SELECT task_identifier AS task FROM graphile_worker.jobs`;
-    expect(job).toEqual({ task: "actor.moved" });
+    const { database, house, ann } = await followed();
+    // Whom nobody here follows may go where he likes.
+    const eve = await neighbour(database, "https://far.example/users/eve");
+    for (const who of [eve, ann])
+      await who.send(house, {
+        type: "Move",
+        object: who.uri,
+        target: "https://new.example/users/ann",
+      });
+    const jobs = await database.sql<
+      { task: string; key: string; tries: number }[]
+    >`SELECT task_identifier AS task, key, max_attempts AS tries FROM graphile_worker.jobs`;
+    expect(jobs).toEqual([{ task: "actor.moved", key: `actor.moved:${ann.id}`, tries: 5 }]);
     const [row] = await database.sql<
       { moved_to: string | null }[]
     >`SELECT moved_to FROM actor WHERE id = ${ann.id}`;

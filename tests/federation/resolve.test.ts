@@ -4,7 +4,7 @@ import { discoverInstance, waysJobs } from "../../src/edges/federation/discover.
 import { openFetcher } from "../../src/edges/federation/fetch.ts";
 import { openResolver } from "../../src/edges/federation/resolve.ts";
 import { openActorKeys } from "../../src/features/account/secret.ts";
-import { blockPayments } from "../../src/features/claim/standing.ts";
+import { blockPayments, unblockPayments } from "../../src/features/claim/standing.ts";
 import { giveFlattr } from "../../src/features/flattr/give.ts";
 import { askWay, hostsToAsk } from "../../src/features/peer/way.ts";
 import type { ThingId } from "../../src/features/thing/thing.ts";
@@ -446,6 +446,27 @@ describe("a server that lies", () => {
   });
 });
 
+describe("somebody who is blocked", () => {
+  test.each(["payee", "host"] as const)("by his %s (F13) is not found by asking", async (kind) => {
+    const far = await siteOfAnn();
+    const { resolver, database, clock } = await house([far]);
+    const target = kind === "payee" ? `${far.origin}/users/ann` : far.host;
+    await blockPayments(database, { kind, target, at: at("2026-11-20") });
+    const post = `${far.origin}/posts/1`;
+    const ways = [() => resolver.thing(post), () => resolver.actor(`${far.origin}/users/ann`)];
+    for (const way of ways) expect(await refusal(way())).toBe("payee_blocked");
+    if (kind === "host") {
+      expect(await refusal(resolver.actor(`@ann@${far.host}`))).toBe("payee_blocked");
+      expect(far.asked).toEqual([]);
+    }
+    expect(await things(database)).toEqual([]);
+    await unblockPayments(database, { kind, target, at: at("2026-11-20") });
+    clock.advance({ seconds: 1 });
+    await resolver.thing(post);
+    expect(await things(database)).toEqual([post]);
+  });
+});
+
 describe("a handle", () => {
   const finger = (subject: string, href: string): Told => ({
     body: JSON.stringify({
@@ -662,7 +683,7 @@ describe("the way to a host", () => {
     await expect(asked()).rejects.toThrow("unreachable");
   });
 
-  test("is remembered with the keys of the first meeting, which no later answer changes", async () => {
+  test("is remembered with the keys that it shows until it is heard, and stays known", async () => {
     const far = await site();
     const { publish, actor } = instance(far);
     const clock = testClock();
@@ -673,19 +694,19 @@ describe("the way to a host", () => {
       { host: far.host, peer: `${far.origin}/actor`, answered: true },
     ]);
     const keys = () => database.sql`SELECT id, public_key_multibase FROM peer_key`;
-    const pinned = await keys();
-    expect(pinned).toEqual([{ id: `${far.origin}/actor#ed25519-1`, public_key_multibase: KEY }]);
+    const pinned = [{ id: `${far.origin}/actor#ed25519-1`, public_key_multibase: KEY }];
+    expect(await keys()).toEqual(pinned);
     expect(await database.sql`SELECT state FROM peer`).toEqual([{ state: "open" }]);
 
+    // It was found, but has said nothing yet: it may change its keys without a word.
+    const early = multibase();
     publish({
       actor: {
-        assertionMethod: [
-          { ...actor.assertionMethod[0], publicKeyMultibase: multibase() },
-          { ...actor.assertionMethod[0], id: `${far.origin}/actor#2` },
-        ],
+        assertionMethod: [{ ...actor.assertionMethod[0], publicKeyMultibase: early }],
       },
     });
     await job!.run({ origin: far.origin });
+    pinned[0]!.public_key_multibase = early;
     expect(await keys()).toEqual(pinned);
 
     // It does not answer: what was known stays.

@@ -446,7 +446,11 @@ describe("a log", () => {
     expect(line.state).toBe("forked");
     expect(line.alarm).toContain("contradict");
     await expect(
-      freezePeer(b.instance.database, { host: a.host, isFrozen: false }),
+      freezePeer(b.instance.database, {
+        host: a.host,
+        isFrozen: false,
+        at: b.instance.clock.now(),
+      }),
     ).rejects.toMatchObject({ reason: "peer_forked" });
   });
 });

@@ -81,7 +81,7 @@ export async function readBook(house: House): Promise<Book> {
       findings: await checkBooks(instance.database),
       transfers,
       lines: await sql<Line[]>`
-        SELECT p.host, p.state, p.alarm, x.accepted_in AS "acceptedIn", x.settled_in AS "settledIn",
+        SELECT p.host, p.state, (SELECT string_agg(a.alarm, '; ') FROM peer_alarm a WHERE a.peer = p.id AND a.cleared_at IS NULL) AS alarm, x.accepted_in AS "acceptedIn", x.settled_in AS "settledIn",
                x.accepted_out AS "acceptedOut", x.settled_out AS "settledOut"
           FROM peer p JOIN position x ON x.peer = p.id ORDER BY p.host`,
       owed: await sql<Book["owed"][number][]>`
@@ -246,6 +246,7 @@ function missingClicks(books: readonly Book[], clicks: readonly Click[], looked:
   const states = new Map<string, "there" | "gone" | "unsure">();
   const last = new Map<string, Click>();
   for (const click of clicks) {
+    if (click.result === "refused" || click.result === "withdrawn") continue;
     const key = `${click.patron} ${click.thing} ${click.month}`;
     const before = states.get(key) ?? "gone";
     const wanted = click.act === "flattr" ? "there" : "gone";
@@ -290,7 +291,11 @@ function wrongFavourites(
     const away = books.find(({ house }) => thing.startsWith(`${house.origin}/`))!;
     if (home === away || touched.has(pair) || !away.things.has(thing)) continue;
     const rows = home.flattrs.get(pair) ?? [];
-    const months = clicks.filter((one) => one.patron === patron && one.thing === thing);
+    const all = clicks.filter((one) => one.patron === patron && one.thing === thing);
+    const months = all.filter(({ result }) => result === "done" || result === "unsure");
+    // Once the month is over a favourite may be withdrawn while its flattr stays; nobody knows who died meanwhile.
+    if (months.length === 0 || all.some(({ result }) => result === "withdrawn")) continue;
+    if (all.some(({ act, result }) => act === "unflattr" && result === "unsure")) continue;
     const newest = months
       .map(({ month }) => month)
       .sort()

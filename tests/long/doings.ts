@@ -13,8 +13,8 @@ export interface Click {
   readonly act: "flattr" | "unflattr";
   /** The month of the patron's instance. */
   readonly month: string;
-  /** unsure: it may have happened or not. */
-  readonly result: "done" | "unsure";
+  /** unsure: it may have happened or not · withdrawn: the month was over, and the favourite alone went. */
+  readonly result: "done" | "unsure" | "refused" | "withdrawn";
   readonly flattr: string | undefined;
   /** Real time when it was ordered and when it was answered. */
   readonly from: number;
@@ -161,7 +161,9 @@ export class Doings {
     const { month } = house;
     const outcome = await house.order({ do: act, name, thing });
     this.#count(act, outcome);
-    if ("refused" in outcome || ("failed" in outcome && outcome.failed === "no worker")) return;
+    if ("failed" in outcome && outcome.failed === "no worker") return;
+    const isWithdrawn =
+      act === "unflattr" && "refused" in outcome && outcome.refused === "period_closed";
     const isDone = "done" in outcome;
     this.clicks.push({
       house,
@@ -169,7 +171,13 @@ export class Doings {
       thing,
       act,
       month: isDone && act === "flattr" ? String(outcome.done["period"]) : month,
-      result: isDone ? "done" : "unsure",
+      result: isDone
+        ? "done"
+        : isWithdrawn
+          ? "withdrawn"
+          : "refused" in outcome
+            ? "refused"
+            : "unsure",
       flattr: isDone && act === "flattr" ? String(outcome.done["flattr"]) : undefined,
       from,
       to: Date.now(),
@@ -179,7 +187,9 @@ export class Doings {
   /** What is taken back was given lately; what is given was sometimes taken back a moment ago. */
   #thingFor(house: House, patron: string, act: Click["act"]): string | undefined {
     const random = this.#random;
-    const mine = this.clicks.filter((click) => click.patron === patron).slice(-6);
+    const mine = this.clicks
+      .filter((click) => click.patron === patron && click.result !== "refused")
+      .slice(-6);
     if (act === "unflattr" || random.chance(25))
       return mine.length === 0 ? undefined : random.pick(mine).thing;
     if (random.chance(10)) return this.#somebodyElse(house);

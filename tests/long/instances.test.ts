@@ -231,6 +231,7 @@ async function untilQuiet({ houses, network }: World, { isAllSent = false } = {}
             !one["statements"] &&
             !one["jobs"] &&
             !one["sent"] &&
+            !one["untold"] &&
             !(isAllSent && one["outbound"]),
         );
       quiet = isQuiet ? quiet + 1 : 0;

@@ -143,22 +143,19 @@ async function obey(order: Order): Promise<Record<string, unknown>> {
     case "paid":
     case "received": {
       const { host, amount, reference } = order;
-      await requireFresh(host);
+      const mayWrite = await mayWriteTo(host);
       const book = order.do === "paid" ? payPeer : receiveFromPeer;
-      const { again } = await book(statements, {
-        host,
-        currency: "EUR",
-        amount: micro(amount),
-        reference,
-        at,
-      });
+      const { again } = await book(
+        statements,
+        { host, currency: "EUR", amount: micro(amount), reference, at },
+        { mayWrite },
+      );
       return { again };
     }
     case "limit": {
       const { host, amount } = order;
-      await requireFresh(host);
       await setPeerLimit(database, { host, currency: "EUR", limit: micro(amount) });
-      await tellTerms(statements, { host, at });
+      await tellTerms(statements, { host, at, mayWrite: await mayWriteTo(host) });
       return {};
     }
     case "settle": {
@@ -183,10 +180,12 @@ function micro(amount: string) {
 }
 
 /** As the commands do it. */
-async function requireFresh(host: string): Promise<void> {
-  const [row] = await database.sql<{ id: bigint }[]>`SELECT id FROM peer WHERE host = ${host}`;
+async function mayWriteTo(host: string): Promise<boolean> {
+  const [row] = await database.sql<
+    { id: bigint; state: string }[]
+  >`SELECT id, state FROM peer WHERE host = ${host}`;
   if (row === undefined) throw new Refusal("peer_unknown", { host });
-  if (!(await instance.isFresh(row.id))) throw new Refusal("peer_behind", { host });
+  return row.state === "open" && instance.isFresh(row.id);
 }
 
 /** What is not done yet, by kind. */
@@ -199,6 +198,7 @@ async function waiting(): Promise<Record<string, unknown>> {
            (SELECT json_agg(concat_ws(' ', t.identifier, j.attempts, j.max_attempts, j.run_at, j.locked_at, j.last_error)) FROM graphile_worker._private_jobs j
               JOIN graphile_worker._private_tasks t ON t.id = j.task_id WHERE j.attempts < j.max_attempts) AS "jobErrors",
            (SELECT count(*)::int FROM line WHERE state = 'sent') AS sent,
+           (SELECT count(*)::int FROM peer WHERE is_untold) + (SELECT count(*)::int FROM statement WHERE is_recovered) AS untold,
            (SELECT count(*)::int FROM line WHERE state = 'outbound') AS outbound,
            (SELECT json_agg(DISTINCT COALESCE(last_error, '')) FROM statement WHERE due_at IS NOT NULL) AS "statementErrors",
            (SELECT json_agg(DISTINCT activity || ' ' || COALESCE(last_error, '') || ' ' || attempts) FROM delivery) AS "deliveryErrors",

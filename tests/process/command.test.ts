@@ -14,6 +14,7 @@ import {
   testMasterKeyFile,
   type TestDatabase,
 } from "../support/database.ts";
+import { sink } from "../support/sink.ts";
 import { TEST_ORIGIN } from "../support/server.ts";
 import { machineClock } from "../../src/store/time.ts";
 
@@ -63,7 +64,7 @@ async function instance(): Promise<{ database: TestDatabase; post: string }> {
   return { database, post: row.uri };
 }
 
-describe("a command that cannot be done", { timeout: 120_000 }, () => {
+describe("a command that cannot be done", { timeout: 240_000 }, () => {
   test("says a code and a sentence, ends with a status, and changes nothing", async () => {
     const { database, post } = await instance();
     const run = runner(database);
@@ -106,6 +107,21 @@ describe("a command that cannot be done", { timeout: 120_000 }, () => {
       [["account", "set", "alice", "--mode", "sometimes"], "account_invalid", 1],
       [["account", "set", "alice"], "account_invalid", 1],
       [["post", "alice", ""], "post_invalid", 1],
+      [["post", "alice", "Hi", "--visibility", "friends"], "command_invalid", 2],
+      [["post", "alice", "Hi", "--reply-to", "nowhere at all"], "url_invalid", 1],
+      [["post", "alice", "Hi", "--reply-to", "https://far.example/unknown"], "unreachable", 1],
+      [["edit", "alice", post, "Mine now"], "not_found", 1],
+      [["edit", "bob", post, ""], "post_invalid", 1],
+      [["edit", "bob", "https://far.example/1", "x"], "not_found", 1],
+      [["delete", "alice", post], "not_found", 1],
+      [["boost", "alice", "https://far.example/unknown"], "unreachable", 1],
+      [["boost", "alice", `${TEST_ORIGIN}/users/bob/posts/1`], "no_payee", 1],
+      [["unfollow", "alice", "bob"], "not_found", 1],
+      [["unfollow", "alice", "nobody"], "payee_unknown", 1],
+      [["followers", "alice", "--accept", "bob"], "not_found", 1],
+      [["followers", "alice", "--reject", "nobody"], "payee_unknown", 1],
+      [["followers", "alice", "--accept", "bob", "--reject", "bob"], "command_invalid", 2],
+      [["followers", "nobody"], "account_unknown", 1],
       [["follow", "alice", "alice"], "follow_invalid", 1],
       [["follow", "alice", "https://far.example/users/ann"], "unreachable", 1],
       [["follow", "alice", "nobody"], "payee_unknown", 1],
@@ -294,6 +310,111 @@ describe("a command that is done", { timeout: 120_000 }, () => {
     expect(await facts(["check"])).toEqual({ ok: true, findings: 0 });
   });
 
+  test("speaks to other servers: posts, boosts, follows and their ends are told", async () => {
+    const { database } = await instance();
+    const far = await sink();
+    far.answer = ({ path }) => {
+      const person = path.match(/^\/users\/(ann|carl)$/);
+      const uri = `${far.origin}${path}`;
+      if (path.startsWith("/.well-known/webfinger"))
+        return path.includes("carl")
+          ? {
+              headers: { "content-type": "application/jrd+json" },
+              body: JSON.stringify({
+                subject: `acct:carl@${far.host}`,
+                links: [
+                  {
+                    rel: "self",
+                    type: "application/activity+json",
+                    href: `${far.origin}/users/carl`,
+                  },
+                ],
+              }),
+            }
+          : { status: 404 };
+      const context = "https://www.w3.org/ns/activitystreams";
+      if (person !== null)
+        return {
+          body: {
+            "@context": context,
+            id: uri,
+            type: "Person",
+            preferredUsername: person[1],
+            inbox: `${uri}/inbox`,
+          },
+        };
+      if (path === "/posts/1")
+        return {
+          body: {
+            "@context": context,
+            id: uri,
+            type: "Note",
+            attributedTo: `${far.origin}/users/ann`,
+            content: "Hello",
+            to: ["https://www.w3.org/ns/activitystreams#Public"],
+          },
+        };
+      return { status: 404 };
+    };
+    const run = runner(database, { ALLOW_PRIVATE_ADDRESSES: far.host });
+    const facts = async (...args: readonly string[]) => {
+      const { status, out, err } = await run([...args, "--json"]);
+      expect(status, `${args.join(" ")}: ${out}${err}`).toBe(0);
+      return JSON.parse(out) as Record<string, unknown>;
+    };
+    const ann = `${far.origin}/users/ann`;
+    const answered = await facts(
+      "post",
+      "bob",
+      `Hi @carl@${far.host} and @nobody@${far.host} and @zed`,
+      "--reply-to",
+      `${far.origin}/posts/1`,
+      "--visibility",
+      "unlisted",
+    );
+    const uri = String(answered["uri"]);
+    expect(answered).toMatchObject({ unresolved: [`@nobody@${far.host}`, "@zed"] });
+    expect(await facts("edit", "bob", uri, `Bye @carl@${far.host}`)).toMatchObject({
+      uri,
+      unresolved: [],
+    });
+    expect(await facts("delete", "bob", uri)).toMatchObject({ uri, deleted: true });
+    const boost = ["boost", "bob", `${far.origin}/posts/1`];
+    expect(await facts(...boost)).toMatchObject({ post: boost[2], boosted: true });
+    expect(await facts(...boost, "--undo")).toMatchObject({ boosted: false });
+    expect(await facts("follow", "bob", ann)).toMatchObject({ follows: ann, state: "requested" });
+    expect(await facts("unfollow", "bob", ann)).toMatchObject({ follows: ann, state: null });
+    expect(await facts("followers", "alice", "--ask")).toMatchObject({ many: 0, requests: [] });
+    const bob = `${TEST_ORIGIN}/users/bob`;
+    expect(await facts("follow", "bob", "alice")).toMatchObject({ state: "requested" });
+    await database.sql`
+      INSERT INTO follow (follower, followee, uri, state, since)
+      SELECT f.id, e.id, ${`${ann}#follow`}, 'requested', now() FROM actor f, actor e
+       WHERE f.uri = ${ann} AND e.uri = ${`${TEST_ORIGIN}/users/alice`}`;
+    expect(await facts("followers", "alice")).toMatchObject({ many: 0, requests: [bob, ann] });
+    expect(await facts("followers", "alice", "--accept", "bob")).toMatchObject({
+      many: 1,
+      followers: [bob],
+      requests: [ann],
+    });
+    expect(await facts("followers", "alice", "--accept", ann)).toMatchObject({ many: 2 });
+    expect(await facts("followers", "alice", "--reject", ann)).toMatchObject({
+      many: 1,
+      requests: [],
+    });
+    const told = await database.sql<{ activity: string; inbox: string }[]>`
+      SELECT activity, inbox FROM delivery ORDER BY id`;
+    const of = (name: string) =>
+      told
+        .filter(({ inbox }) => inbox === `${far.origin}/users/${name}/inbox`)
+        .map(({ activity }) => activity);
+    expect(of("carl")).toEqual(["Create", "Update", "Delete"]);
+    expect(of("ann")).toEqual([
+      ...["Create", "Update", "Delete", "Announce", "Undo", "Follow", "Undo"],
+      ...["Accept", "Reject"],
+    ]);
+  });
+
   test("prints help without touching a database", async () => {
     const { database } = await instance();
     const { status, out } = await runner(database, { DATABASE_URL: "postgres://127.0.0.1:1/x" })([
@@ -305,7 +426,12 @@ describe("a command that is done", { timeout: 120_000 }, () => {
       "migrate",
       "account",
       "post",
+      "edit",
+      "delete",
+      "boost",
       "follow",
+      "unfollow",
+      "followers",
       "budget",
       "fund",
       "flattr",

@@ -193,7 +193,8 @@ describe("a shared server", () => {
       );
       killHard(postmaster);
       if (withChildren) for (const child of children) killHard(child);
-      for (const status of await Promise.all(asked)) expect([200, 503]).toContain(status);
+      for (const status of await Promise.all(asked))
+        expect([200, 503], `${running.child.exitCode} ${running.stderr()}`).toContain(status);
       await untilReady(running);
       expect(await postmasterOf(folder)).not.toBe(postmaster);
       const [thing] = await runJson(folder, ["post", "anna", "Hello"]);

@@ -9,7 +9,7 @@ import { createAccount } from "../../src/features/account/create.ts";
 import { accountNamed } from "../../src/features/account/find.ts";
 import { openInstance } from "../../src/instance.ts";
 import { addressOf, retrying } from "../../src/store/database.ts";
-import { addJob, handle, startJobs } from "../../src/store/jobs.ts";
+import { addJob, dropJob, handle, startJobs } from "../../src/store/jobs.ts";
 import { openMasterKey, openVault } from "../../src/store/keys.ts";
 import { isWriteToVanishedServer } from "../../src/store/survive.ts";
 import { fromSqlTime, machineClock, sqlTime, Temporal } from "../../src/store/time.ts";
@@ -206,11 +206,47 @@ describe("jobs", () => {
         throw new Error("no");
       })
       .catch(() => {});
-    const jobs = startJobs(database.url, [handle(greet, async ({ to }) => void seen.push(to))], []);
+    const jobs = startJobs(database.url, [
+      { handlers: [handle(greet, async ({ to }) => void seen.push(to))], schedules: [] },
+    ]);
     for (let tries = 0; seen.length < 2 && tries < 200; tries += 1)
       await new Promise((resolve) => setTimeout(resolve, 50));
     await jobs.stop();
     expect(seen.sort()).toEqual(["committed", "committed too"]);
+  });
+});
+
+describe("lanes of jobs", () => {
+  test("do not wait for each other", async () => {
+    const database = await testDatabase();
+    const ask = { name: "test.ask" } as { name: string; payload?: { host: number } };
+    const book = { name: "test.book" } as { name: string; payload?: Record<string, never> };
+    const open: (() => void)[] = [];
+    const seen: string[] = [];
+    const jobs = startJobs(database.url, [
+      {
+        handlers: [
+          handle(ask, async ({ host }) => {
+            await new Promise<void>((resolve) => open.push(resolve));
+            seen.push(`asked ${host}`);
+          }),
+        ],
+        schedules: [],
+      },
+      { handlers: [handle(book, async () => void seen.push("booked"))], schedules: [] },
+    ]);
+    // Keys of any length: addresses of others are part of them.
+    for (let host = 0; host < 8; host += 1)
+      await addJob(database.drizzle, ask, { host }, `${"x".repeat(1000)}${host}`);
+    await dropJob(database.drizzle, `${"x".repeat(1000)}7`);
+    await expect.poll(() => open.length, { timeout: 10_000 }).toBe(2);
+    await addJob(database.drizzle, book, {}, "book");
+    await expect.poll(() => seen, { timeout: 10_000 }).toEqual(["booked"]);
+    const opening = setInterval(() => open.splice(0).forEach((done) => done()), 20);
+    await expect.poll(() => seen.length, { timeout: 10_000 }).toBe(8);
+    clearInterval(opening);
+    await jobs.stop();
+    expect(seen).not.toContain("asked 7");
   });
 });
 

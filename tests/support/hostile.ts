@@ -4,6 +4,7 @@
  */
 
 import { createHash, generateKeyPair, type KeyObject, sign as signBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { promisify } from "node:util";
@@ -118,6 +119,57 @@ export async function remoteHost(address = "127.0.0.1"): Promise<RemoteHost> {
       return { uri, keyId: `${uri}#main-key`, privateKey, publicPem, document };
     },
   };
+}
+
+/** A name server on loopback. */
+export interface NameServer {
+  /** For `setServers`. */
+  readonly address: string;
+  /** Names that were asked for, as often as they were. */
+  readonly asked: string[];
+}
+
+/** Starts a name server. It knows these names and never answers for any other. */
+export async function nameServer(
+  names: Readonly<Record<string, readonly string[]>> = {},
+): Promise<NameServer> {
+  const asked: string[] = [];
+  const socket = createSocket("udp4");
+  socket.on("message", (question, { port, address }) => {
+    const labels: string[] = [];
+    let place = 12;
+    for (; question[place] !== 0; place += question[place]! + 1)
+      labels.push(question.toString("latin1", place + 1, place + 1 + question[place]!));
+    const name = labels.join(".");
+    asked.push(name);
+    const addresses = names[name];
+    if (addresses === undefined) return;
+    const isFour = question.readUInt16BE(place + 1) === 1;
+    const records = addresses
+      .filter((one) => one.includes(":") !== isFour)
+      .map((one) => {
+        const bytes = isFour
+          ? Buffer.from(one.split(".").map(Number))
+          : Buffer.from(
+              one
+                .split(":")
+                .map((part) => part.padStart(4, "0"))
+                .join(""),
+              "hex",
+            );
+        const head = Buffer.from([0xc0, 12, 0, isFour ? 1 : 28, 0, 1, 0, 0, 0, 0, 0, bytes.length]);
+        return Buffer.concat([head, bytes]);
+      });
+    const head = Buffer.from(question.subarray(0, 12));
+    head.writeUInt16BE(0x8180, 2);
+    head.writeUInt16BE(records.length, 6);
+    head.writeUInt32BE(0, 8);
+    const answer = Buffer.concat([head, question.subarray(12, place + 5), ...records]);
+    socket.send(answer, port, address);
+  });
+  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
+  onTestFinished(() => void socket.close());
+  return { address: `127.0.0.1:${socket.address().port}`, asked };
 }
 
 /** What a signature is made of; each part may be a lie. */

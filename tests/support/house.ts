@@ -16,7 +16,7 @@ import { openMasterKey } from "../../src/store/keys.ts";
 import { publicKeys } from "../../src/store/signing.ts";
 import { type Clock, Temporal } from "../../src/store/time.ts";
 import { testMasterKeyFile } from "./database.ts";
-import { rsaKey, signedPost } from "./hostile.ts";
+import { type RemoteHost, rsaKey, signedPost } from "./hostile.ts";
 
 /** A clock that stands, and is set by hand. */
 export interface SetClock extends Clock {
@@ -48,20 +48,46 @@ export const STATEMENT_KEY = {
 /** Opens the addresses of a house on a free port; closed with the test. */
 export async function openHouse(
   database: Database,
-  { at = "2026-11-21T12:00:00Z", door }: { at?: string; door?: Door } = {},
+  {
+    at = "2026-11-21T12:00:00Z",
+    door,
+    hosts = [],
+    nameServers,
+  }: {
+    at?: string;
+    door?: Door;
+    /** With whom it may speak. */
+    hosts?: readonly RemoteHost[];
+    /** Without one, nobody has a name. */
+    nameServers?: readonly string[];
+  } = {},
 ): Promise<House> {
   const clock = setClock(Temporal.Instant.from(at));
   const { origin } = database.settings;
   const vault = await openMasterKey(testMasterKeyFile(), undefined);
   const keys = openActorKeys(database, vault, clock);
-  const egress = openEgress({ allowedPrivate: [], userAgent: "test" });
+  const egress = openEgress({
+    allowedPrivate: hosts.map(({ host }) => host),
+    userAgent: "test",
+    ...(nameServers === undefined
+      ? { lookup: () => Promise.reject(new Error("nobody has a name")) }
+      : { nameServers }),
+  });
   const fetcher = openFetcher({ database, egress, keys, clock, origin });
   const statements: string[] = [];
   const parts: FederationParts = {
     database,
     clock,
     keys,
-    door: door ?? openDoor({ database, fetcher, clock, origin, isAllowedPrivate: () => false }),
+    door:
+      door ??
+      openDoor({
+        database,
+        fetcher,
+        clock,
+        origin,
+        isAllowedPrivate: (host) => egress.isAllowedPrivate(host),
+      }),
     statementKeys: async () => [STATEMENT_KEY],
     takeStatement: async (body) => {
       statements.push(Buffer.from(body).toString());
@@ -79,9 +105,10 @@ export async function openHouse(
     isOpen: false,
   };
   const answer = federationRoutes(parts);
-  const listening = await serveHttp((request) => answer(request, "192.0.2.7"), {
+  const listening = await serveHttp(answer, {
     hosts: ["127.0.0.1"],
     port: 0,
+    trustedProxies: ["127.0.0.1"],
   });
   onTestFinished(async () => {
     await listening.close();

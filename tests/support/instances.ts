@@ -20,6 +20,10 @@ export interface Neighbour {
   restart(offset?: string): Promise<void>;
   /** Ends it, as a crash would look to others. */
   stop(): Promise<void>;
+  /** Copies its database, and starts it again. */
+  backUp(): Promise<void>;
+  /** Puts the copy in the place of its database, and starts it again. */
+  restore(clockOffset?: string): Promise<void>;
   databaseUrl: string;
 }
 
@@ -98,6 +102,17 @@ async function neighbour(
     await rm(folder, { recursive: true, force: true });
     expect(findings).toEqual([]);
   });
+  const restart = async (clockOffset = state.offset) => {
+    await stop();
+    state.offset = clockOffset;
+    state.instance = await start(clockOffset);
+    state.isRunning = true;
+  };
+  const copy = `${name}_copy`;
+  const drop = (which: string) =>
+    withServer(serverUrl, (sql) => sql.unsafe(`DROP DATABASE IF EXISTS ${which} WITH (FORCE)`));
+  const copyTo = (to: string, from: string) =>
+    withServer(serverUrl, (sql) => sql.unsafe(`CREATE DATABASE ${to} TEMPLATE ${from}`));
   return {
     host,
     origin: `http://${host}`,
@@ -105,13 +120,20 @@ async function neighbour(
     get instance() {
       return state.instance;
     },
-    async restart(clockOffset = state.offset) {
-      await stop();
-      state.offset = clockOffset;
-      state.instance = await start(clockOffset);
-      state.isRunning = true;
-    },
+    restart,
     stop,
+    async backUp() {
+      await stop();
+      await copyTo(copy, name);
+      whenOver(async () => void (await drop(copy)));
+      await restart();
+    },
+    async restore(clockOffset) {
+      await stop();
+      await drop(name);
+      await copyTo(name, copy);
+      await restart(clockOffset);
+    },
   };
 }
 

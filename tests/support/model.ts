@@ -310,8 +310,7 @@ export class Model {
       open.flattrs.splice(place, 1);
       return "ok";
     }
-    const before = this.months.at(-2);
-    return before?.flattrs.some(isIt) === true ? "period_closed" : "not_found";
+    return this.months.some(({ flattrs }) => flattrs.some(isIt)) ? "period_closed" : "not_found";
   }
 
   #fund({ at, patron, amount, reference }: ModelEvent & { do: "fund" }): string {

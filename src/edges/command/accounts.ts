@@ -1,12 +1,9 @@
-/** `account`, `post`, `follow`. */
+/** `account`. */
 
 import { text as readAll } from "node:stream/consumers";
 import type { Command } from "commander";
-import { uriOf } from "../../features/account/actor.ts";
 import { createAccount } from "../../features/account/create.ts";
 import { accountNamed, setPreferences } from "../../features/account/find.ts";
-import { followActor } from "../../features/follow/follow.ts";
-import { writePost } from "../../features/post/write.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Run } from "./terminal.ts";
 
@@ -91,41 +88,5 @@ export function accountCommands(program: Command, run: Run): void {
             text: `${changed.name}: mode ${changed.flattrMode}, flattrs ${changed.flattrsPrivate ? "private" : "public"}`,
           };
         }),
-    );
-
-  program
-    .command("post")
-    .argument("<name>")
-    .argument("<text>")
-    .description("publish a post as if NAME had written it")
-    .action((name: string, text: string) =>
-      run(async ({ database, clock }) => {
-        const author = await accountNamed(database.drizzle, name);
-        const post = await writePost(database, { author, text, at: clock.now() });
-        return {
-          json: { account: author.name, id: String(post.id), uri: post.uri },
-          text: post.uri,
-        };
-      }),
-    );
-
-  program
-    .command("follow")
-    .argument("<name>")
-    .argument("<who>", "a handle or an address")
-    .description("follow somebody as if NAME had done it")
-    .action((name: string, who: string) =>
-      run(async ({ database, clock, resolver }) => {
-        const follower = await accountNamed(database.drizzle, name);
-        const uri = await uriOf(database.drizzle, await resolver.actor(who));
-        const state = await followActor(database, { follower, uri, at: clock.now() });
-        return {
-          json: { account: follower.name, follows: uri, state },
-          text:
-            state === "accepted"
-              ? `${follower.name} follows ${uri}`
-              : `${follower.name} asks to follow ${uri}`,
-        };
-      }),
     );
 }

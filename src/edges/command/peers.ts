@@ -1,6 +1,7 @@
 /** `peer`: trust lines with other instances, and real money between operators. */
 
 import type { Command } from "commander";
+import { ALARMS_MAX, alarmsOf } from "../../features/peer/alarm.ts";
 import { freezePeer, peerOfHost, setPeerLimit } from "../../features/peer/peer.ts";
 import { contradictionsOf, keysOf, type PeerLine, peerLines } from "../../features/peer/report.ts";
 import { type Booked, payPeer, receiveFromPeer } from "../../features/transfer/payment.ts";
@@ -37,15 +38,28 @@ export function peerCommands(program: Command, run: Run): void {
     .description("one instance: line, keys, and what is wrong")
     .action((host: string) =>
       run(async ({ database }) => {
-        const [lines, keys, forks] = await Promise.all([
+        const { id } = await peerOfHost(database.drizzle, host);
+        const [lines, alarms, keys, forks] = await Promise.all([
           peerLines(database, host),
+          alarmsOf(database.drizzle, id),
           keysOf(database, host),
           contradictionsOf(database, host),
         ]);
         return {
-          json: { ...lineJson(lines[0]!), keys, contradictions: forks },
+          json: {
+            ...lineJson(lines[0]!),
+            alarms: alarms.map((one) => ({ ...one, at: one.at.toString() })),
+            keys,
+            contradictions: forks,
+          },
           text: [
-            ...lines.map(lineText),
+            ...lines.map((line) => lineText({ ...line, alarm: null })),
+            ...alarms.map(
+              ({ alarm, at }) => `  ! ${at.toString({ smallestUnit: "second" })} ${alarm}`,
+            ),
+            ...(alarms.length < ALARMS_MAX
+              ? []
+              : [`  no more than ${ALARMS_MAX} are kept until you open the line`]),
             ...keys.map(
               ({ id, retireAtSeq }) =>
                 `  key ${id}${retireAtSeq === null ? "" : `, retired after ${retireAtSeq}`}`,
@@ -70,12 +84,12 @@ export function peerCommands(program: Command, run: Run): void {
         const limit = parseAmount(text, currency);
         if (limit === undefined) throw new Refusal("amount_invalid", { text });
         const { database, statements, clock } = house;
-        await requireFresh(house, host);
         await setPeerLimit(database, { host, currency, limit });
-        await tellTerms(statements, { host, at: clock.now() });
+        const isTold = await mayWriteTo(house, host);
+        await tellTerms(statements, { host, at: clock.now(), mayWrite: isTold });
         return {
-          json: { host, currency, limitMicro: String(limit) },
-          text: `${host} may owe ${formatAmount(limit, currency)} ${currency}`,
+          json: { host, currency, limitMicro: String(limit), told: isTold },
+          text: `${host} may owe ${formatAmount(limit, currency)} ${currency}${isTold ? "" : TOLD_LATER}`,
         };
       }),
     );
@@ -86,7 +100,7 @@ export function peerCommands(program: Command, run: Run): void {
       .argument("<host>")
       .description(isFrozen ? "take and send no statements" : "take and send statements again")
       .action((host: string) =>
-        run(async ({ database }): Promise<Answer> => {
+        run(async ({ database, clock }): Promise<Answer> => {
           const known = await peerOfHost(database.drizzle, host);
           if (!isFrozen && known.state === "forked") {
             const contradictions = await contradictionsOf(database, host);
@@ -96,7 +110,7 @@ export function peerCommands(program: Command, run: Run): void {
               failed: true,
             };
           }
-          const { state } = await freezePeer(database, { host, isFrozen });
+          const { state } = await freezePeer(database, { host, isFrozen, at: clock.now() });
           return { json: { host, state }, text: `The line with ${host} is ${state}` };
         }),
       );
@@ -105,10 +119,15 @@ export function peerCommands(program: Command, run: Run): void {
   peer
     .command("rotate-key")
     .description("change the key that signs statements: every peer is told, signed by the old one")
-    .action(() =>
-      run(async ({ database, isFresh, rotateKey }) => {
-        for (const { host } of await peerLines(database))
-          await requireFresh({ database, isFresh }, host);
+    .option("--unasked", "do not ask the peers first whether this database has forgotten anything")
+    .action(({ unasked = false }: { unasked?: boolean }) =>
+      run(async (house) => {
+        const { database, rotateKey } = house;
+        const lines = unasked ? [] : await peerLines(database);
+        const open = new Set(lines.filter(({ state }) => state === "open").map(({ host }) => host));
+        const silent: string[] = [];
+        for (const host of open) if (!(await mayWriteTo(house, host))) silent.push(host);
+        if (silent.length > 0) throw new Refusal("peer_behind", { host: silent.join(", ") });
         const { key, peers } = await rotateKey();
         return {
           json: { key, peers },
@@ -136,14 +155,12 @@ export function peerCommands(program: Command, run: Run): void {
             const amount = parseAmount(text, currency);
             if (amount === undefined) throw new Refusal("amount_invalid", { text });
             const { statements, clock } = house;
-            await requireFresh(house, host);
-            const booked = await book(statements, {
-              host,
-              currency,
-              amount,
-              reference,
-              at: clock.now(),
-            });
+            const isTold = await mayWriteTo(house, host);
+            const booked = await book(
+              statements,
+              { host, currency, amount, reference, at: clock.now() },
+              { mayWrite: isTold },
+            );
             return {
               json: {
                 host,
@@ -151,11 +168,12 @@ export function peerCommands(program: Command, run: Run): void {
                 amountMicro: String(amount),
                 reference,
                 again: booked.again,
+                told: isTold,
                 ...positionJson(booked),
               },
               text: booked.again
                 ? `${reference} was booked before`
-                : told(host, `${formatAmount(amount, currency)} ${currency}`),
+                : `${told(host, `${formatAmount(amount, currency)} ${currency}`)}${isTold ? "" : TOLD_LATER}`,
             };
           }),
       );
@@ -163,7 +181,7 @@ export function peerCommands(program: Command, run: Run): void {
     "paid",
     "this instance paid another one",
     payPeer,
-    (host, sum) => `${sum} paid to ${host}; it is told`,
+    (host, sum) => `${sum} paid to ${host}`,
   );
   payment(
     "received",
@@ -173,13 +191,15 @@ export function peerCommands(program: Command, run: Run): void {
   );
 }
 
-/** A line is not written while our own log is behind what the peer has. */
-async function requireFresh(
+const TOLD_LATER = "; it is told when it answers and its line is open";
+
+/** A line is not written while the peer may have statements of ours that this database has forgotten. */
+async function mayWriteTo(
   { database, isFresh }: Pick<House, "database" | "isFresh">,
   host: string,
-): Promise<void> {
-  const { id } = await peerOfHost(database.drizzle, host);
-  if (!(await isFresh(id))) throw new Refusal("peer_behind", { host });
+): Promise<boolean> {
+  const { id, state } = await peerOfHost(database.drizzle, host);
+  return state === "open" && isFresh(id);
 }
 
 function positionJson({ position }: Booked): Record<string, string> {

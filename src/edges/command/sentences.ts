@@ -32,12 +32,13 @@ const SENTENCES: Readonly<Record<Reason, Sentence>> = {
   payee_declined: () => "Whoever made this does not want money. A favourite is always welcome.",
   payee_unknown: ({ payee }) => `Nobody is known as ${payee}: name an address or a known handle.`,
   peer_behind: ({ host }) =>
-    `${host} knows statements that this database has forgotten; they are being fetched. Try again, or see peer show.`,
+    `${host} does not say whether this database, perhaps from a backup, has forgotten statements of yours. Try again later; --unasked goes on, and breaks the line if it has.`,
   peer_forked: ({ host }) =>
     `${host} told two stories: its line stays frozen until both operators agree. peer show tells both.`,
   peer_limit_reached: () => "So many new lines in one day are not opened. Try again tomorrow.",
   peer_unknown: ({ host }) => `This instance keeps no line with ${host}.`,
-  period_closed: ({ period }) => `The month ${period} is over: what was given stays given.`,
+  period_closed: ({ period, withdrawn }) =>
+    `The month ${period} is over: what was given stays given.${withdrawn === undefined ? "" : " The favourite is withdrawn."}`,
   period_invalid: ({ period, why }) => `The month ${period} cannot be used: ${why}.`,
   period_open: ({ period }) => `The month ${period} is not over.`,
   post_invalid: ({ max }) => `A post has 1 to ${max} characters.`,

@@ -7,7 +7,6 @@ import {
   type RequestContext,
 } from "@fedify/fedify";
 import {
-  Activity,
   type Actor,
   Application,
   Endpoints,
@@ -22,8 +21,6 @@ import type { ActorKeys } from "../../features/account/secret.ts";
 import { type Person, personNamed } from "../../features/account/person.ts";
 import { countFollows, followPage, type FollowSide } from "../../features/follow/list.ts";
 import { cleanHtml, cleanName } from "../../features/post/clean.ts";
-import { countOpenPosts, openPostsOf } from "../../features/post/find.ts";
-import { createDocument } from "../../features/post/note.ts";
 import type { Database } from "../../store/database.ts";
 import type { Temporal } from "../../store/time.ts";
 import type { Admitted } from "./door.ts";
@@ -41,7 +38,7 @@ export interface ActorParts {
 }
 
 /** Where pages of collections start. */
-const FIRST = "0";
+export const FIRST = "0";
 
 /** The library, with our addresses and our people in it. Its inbox has no listeners yet. */
 export function ourFederation({ database, keys }: ActorParts): Federation<Visit> {
@@ -113,32 +110,6 @@ export function ourFederation({ database, keys }: ActorParts): Federation<Visit>
     .setFirstCursor((_, name) => firstFor(name))
     .setCounter((_, name) => many(name, "following"));
 
-  federation
-    .setOutboxDispatcher("/users/{identifier}/outbox", async (_, name, cursor) => {
-      const before = cursorOf(cursor);
-      const person = before === undefined ? undefined : await known(name);
-      if (before === undefined || person === undefined) return null;
-      const { notes, next } = await openPostsOf(
-        database.drizzle,
-        person.id,
-        before === 0n ? undefined : before,
-      );
-      const items = await Promise.all(
-        notes.map((note) =>
-          Activity.fromJsonLd(createDocument(note, origin), {
-            contextLoader: shippedContext,
-            documentLoader: refuseToLoad,
-          }),
-        ),
-      );
-      return { items, nextCursor: next === undefined ? null : String(next) };
-    })
-    .setFirstCursor((_, name) => firstFor(name))
-    .setCounter(async (_, name) => {
-      const person = await known(name);
-      return person === undefined ? null : countOpenPosts(database.drizzle, person.id);
-    });
-
   return federation;
 }
 
@@ -178,7 +149,7 @@ async function actorOf(context: RequestContext<Visit>, person: Person): Promise<
     ...(icon === null ? {} : { icon: new Image({ url: new URL(icon) }) }),
     url: id,
     inbox: context.getInboxUri(name),
-    outbox: context.getOutboxUri(name),
+    outbox: new URL(`${id.href}/outbox`),
     followers: context.getFollowersUri(name),
     following: context.getFollowingUri(name),
     endpoints: new Endpoints({ sharedInbox: context.getInboxUri() }),
@@ -197,7 +168,7 @@ async function actorOf(context: RequestContext<Visit>, person: Person): Promise<
 }
 
 /** Where a page starts; undefined for what no page of ours names. */
-function cursorOf(cursor: string | null): bigint | undefined {
+export function cursorOf(cursor: string | null): bigint | undefined {
   return cursor !== null && /^(0|[1-9]\d{0,17})$/.test(cursor) ? BigInt(cursor) : undefined;
 }
 

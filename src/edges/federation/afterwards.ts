@@ -12,6 +12,9 @@ import { Refusal } from "../../store/refusal.ts";
 import { type Clock, Temporal } from "../../store/time.ts";
 import { type Fetcher, isGone } from "./fetch.ts";
 
+/** Strangers cause these jobs: what their servers do not answer within minutes is not worth more. */
+const ATTEMPTS_MAX = 5;
+
 /** Somebody who is followed passed on a post that is not known here. */
 export const postBoosted: JobKind<{
   /** The Announce. */
@@ -19,13 +22,13 @@ export const postBoosted: JobKind<{
   readonly actor: string;
   readonly object: string;
   readonly at: string;
-}> = { name: "post.boosted" };
+}> = { name: "post.boosted", attemptsMax: ATTEMPTS_MAX };
 
 /** Somebody says that he has moved. */
 export const actorMoved: JobKind<{
   readonly actor: string;
   readonly target: string;
-}> = { name: "actor.moved" };
+}> = { name: "actor.moved", attemptsMax: ATTEMPTS_MAX };
 
 /** What the jobs need. */
 export interface AfterwardsParts {
@@ -46,7 +49,7 @@ export function afterwardsJobs(parts: AfterwardsParts): readonly JobHandler[] {
  * Fetches a post from its own server and keeps it.
  *
  * @returns undefined when it is no post, or not its author's
- * @throws EgressError or StatusError when its server cannot be asked
+ * @throws EgressError or StatusError when its server cannot be asked, Refusal "payee_blocked" when it may not be
  */
 export async function fetchPost(
   { database, clock, fetcher }: AfterwardsParts,
@@ -57,6 +60,7 @@ export async function fetchPost(
   if (!isDocument(document) || document["id"] !== url) return undefined;
   const [author] = authorsOf(document);
   if (author === undefined) return undefined;
+  await fetcher.refuseBlocked(author);
   const by = await fetcher.actor(author);
   const at = clock.now();
   const id = await retrying(() =>

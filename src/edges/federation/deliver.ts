@@ -112,7 +112,6 @@ class Delivery {
   readonly #send: (due: Due, first: SignatureKind) => Promise<Outcome>;
   readonly #end: (id: bigint) => Promise<void>;
   readonly #putBack: (row: Later) => Promise<void>;
-  readonly #leases = new Map<bigint, number>();
   readonly #ways = recent<string, number>(WAYS_MAX);
   /** Tries that are not over, with all that follows from them. */
   readonly #tries = new Set<Promise<void>>();
@@ -196,7 +195,7 @@ class Delivery {
     const now = clock.real();
     const { due, orphans } = await takeDue(database, { now, leaseMs: LEASE_MS, limit });
     for (const { id } of orphans)
-      this.#follow(this.#letGo(id, "nobody is left to tell it, or to tell it to"));
+      this.#follow(this.#letGo(id, "nobody is left to tell it, or may be told"));
     const hosts = new Set<string>();
     for (const one of due) {
       const host = hostOf(one);
@@ -217,11 +216,8 @@ class Delivery {
         const milliseconds = Math.ceil(
           Math.max((lane.waiting.length * lane.meanMs) / this.#limits.requestsPerHost, POLL_MS),
         );
-        this.#follow(
-          this.#putBack({ id: one.id, due: now.add({ milliseconds }), error: undefined }),
-        );
+        this.#follow(this.#putBack({ ...one, due: now.add({ milliseconds }), error: undefined }));
       } else {
-        this.#leases.set(one.id, now.epochMilliseconds + LEASE_MS);
         lane.waiting.push(one);
         this.#waiting += 1;
       }
@@ -301,8 +297,7 @@ class Delivery {
   async #try(lane: Lane, due: Due, free: () => void): Promise<void> {
     const { clock } = this.#parts;
     const since = clock.real();
-    const leaseMs = (this.#leases.get(due.id) ?? 0) - since.epochMilliseconds;
-    this.#leases.delete(due.id);
+    const leaseMs = due.lease.epochMilliseconds - since.epochMilliseconds;
     let outcome: Outcome | undefined;
     try {
       if (isResting(lane.health, since)) return await this.#leaveAlone(due, lane.health);
@@ -347,15 +342,16 @@ class Delivery {
         return this.#end(due.id);
       }
       case "ended": {
-        if (outcome.isGone === true && due.said.inbox !== undefined)
-          await forgetInbox(database, due.said.inbox);
+        if (outcome.isGone === true) await this.#forgetInbox(due);
         return this.#letGo(due.id, `${lane.host}: ${outcome.error}`);
       }
       case "later": {
         const milliseconds = pauseOf(due, outcome.error);
-        if (milliseconds === undefined)
+        if (milliseconds === undefined) {
+          if (outcome.isGone === true) await this.#forgetInbox(due);
           return this.#letGo(due.id, `${lane.host}: ${outcome.error}`);
-        return this.#putBack({ id: due.id, due: now.add({ milliseconds }), error: outcome.error });
+        }
+        return this.#putBack({ ...due, due: now.add({ milliseconds }), error: outcome.error });
       }
       case "host": {
         const rest = lane.health.nextTryAt ?? now;
@@ -364,7 +360,7 @@ class Delivery {
           return this.#letGo(due.id, `${lane.host}: ${outcome.error}`);
         const wanted = now.add({ milliseconds });
         const next = wanted.epochMilliseconds > rest.epochMilliseconds ? wanted : rest;
-        return this.#putBack({ id: due.id, due: next, error: outcome.error });
+        return this.#putBack({ ...due, due: next, error: outcome.error });
       }
     }
   }
@@ -372,7 +368,12 @@ class Delivery {
   /** Not tried, since its host rests: due when the host is. */
   async #leaveAlone(due: Due, health: Health): Promise<void> {
     if (this.#isDead(due, health)) return this.#letGo(due.id, "its host is dead");
-    return this.#putBack({ id: due.id, due: health.nextTryAt!, error: undefined });
+    return this.#putBack({ ...due, due: health.nextTryAt!, error: undefined });
+  }
+
+  /** Its own server says where else it is, when somebody wants to know. */
+  async #forgetInbox({ target }: Due): Promise<void> {
+    if (target.inbox !== undefined) await forgetInbox(this.#parts.database, target.inbox);
   }
 
   #isDead({ at }: Due, { failures }: Health): boolean {
@@ -399,8 +400,8 @@ class Delivery {
   async #leave(): Promise<void> {
     const now = this.#parts.clock.real();
     for (const lane of this.#lanes.values()) {
-      for (const { id } of lane.waiting.splice(0))
-        this.#follow(this.#putBack({ id, due: now, error: undefined }));
+      for (const due of lane.waiting.splice(0))
+        this.#follow(this.#putBack({ ...due, due: now, error: undefined }));
     }
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), STOP_MS);
@@ -414,9 +415,9 @@ class Delivery {
 }
 
 /** `URL.host` of where a delivery goes; undefined when that is no address. */
-function hostOf({ said }: Due): string | undefined {
-  if (said.inbox === undefined) return said.kind === "flattr" ? said.payeeHost : undefined;
-  return URL.canParse(said.inbox) ? new URL(said.inbox).host : undefined;
+function hostOf({ target }: Due): string | undefined {
+  if (target.inbox === undefined) return target.host;
+  return URL.canParse(target.inbox) ? new URL(target.inbox).host : undefined;
 }
 
 function isResting({ nextTryAt }: Health, now: Temporal.Instant): boolean {

@@ -1,10 +1,13 @@
 /** Posts and Likes of this instance as documents. Strangers get what is public or unlisted, and nothing else. */
 
+import { CORE_CONTEXT } from "../../rules/activity-streams.ts";
 import { actorUri } from "../../features/account/create.ts";
+import { personNamed } from "../../features/account/person.ts";
 import { shownFlattr } from "../../features/flattr/show.ts";
-import { postAt } from "../../features/post/find.ts";
-import { noteDocument } from "../../features/post/note.ts";
+import { countOpenPosts, openPostsOf, postAt } from "../../features/post/find.ts";
+import { createDocument, NOTE_CONTEXT, noteDocument } from "../../features/post/note.ts";
 import type { Database } from "../../store/database.ts";
+import { cursorOf, FIRST } from "./actors.ts";
 import { documentAnswer, nothingHere } from "./answers.ts";
 import { likeDocument } from "./like-document.ts";
 
@@ -15,6 +18,43 @@ export async function postAnswer(database: Database, name: string, id: string): 
   if (note === undefined || (note.visibility !== "public" && note.visibility !== "unlisted"))
     return nothingHere();
   return documentAnswer(noteDocument(note, origin), note.deletedAt === null ? 200 : 410);
+}
+
+/**
+ * What somebody wrote for all: how much it is, and with a cursor one page of it. Anybody may ask as often as he likes,
+ * so it is made of plain JSON: to the library it would be an expensive graph.
+ */
+export async function outboxAnswer(
+  database: Database,
+  name: string,
+  cursor: string | null,
+): Promise<Response> {
+  const { drizzle, settings } = database;
+  const person = await personNamed(drizzle, settings.origin, name);
+  if (person === undefined || person.deletedAt !== null) return nothingHere();
+  const id = `${actorUri(settings.origin, name)}/outbox`;
+  if (cursor === null)
+    return documentAnswer({
+      "@context": CORE_CONTEXT,
+      id,
+      type: "OrderedCollection",
+      totalItems: await countOpenPosts(drizzle, person.id),
+      first: `${id}?cursor=${FIRST}`,
+    });
+  const before = cursorOf(cursor);
+  if (before === undefined) return nothingHere();
+  const { notes, next } = await openPostsOf(drizzle, person.id, before === 0n ? undefined : before);
+  return documentAnswer({
+    "@context": NOTE_CONTEXT,
+    id: `${id}?cursor=${cursor}`,
+    type: "OrderedCollectionPage",
+    partOf: id,
+    ...(next === undefined ? {} : { next: `${id}?cursor=${next}` }),
+    orderedItems: notes.map((note) => {
+      const { "@context": _context, ...bare } = createDocument(note, settings.origin);
+      return bare;
+    }),
+  });
 }
 
 /** The Like of a flattr that is not private. */

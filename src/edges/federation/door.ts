@@ -23,8 +23,10 @@ import {
   BODY_DEADLINE_MS,
   type BodyFault,
   openBuckets,
+  openCrowd,
   type Rate,
   readBody,
+  type Room,
   senderOf,
 } from "./limits.ts";
 import { isActivityType } from "./media.ts";
@@ -40,15 +42,34 @@ export interface Admitted {
   readonly id: string;
 }
 
-/** Lets an activity in, or answers. @param remoteAddress of the sender, as far as it can be believed */
-export type Door = (request: Request, remoteAddress: string) => Promise<Admitted | Response>;
+/** A document of two types in the shared inbox: a statement, which has rules, limits and signatures of its own. */
+export interface Posted {
+  readonly statement: Uint8Array;
+}
+
+/**
+ * Lets what is posted in, or answers itself.
+ *
+ * @param remoteAddress of the sender, as far as it can be believed
+ * @param enter what happens inside; it counts as part of the knock
+ */
+export type Door = (
+  request: Request,
+  remoteAddress: string,
+  enter: (entry: Admitted | Posted) => Promise<Response>,
+) => Promise<Response>;
 
 /** How often strangers may knock. */
 export interface DoorLimits {
-  /** Of one sender's address: what was refused. */
+  /** Of one sender's address: what was refused. Who has had them all is heard only if his key is known. */
   readonly refusals: Rate;
-  /** Of one host: what was verified. */
+  /** Of one host: actors who are not known yet, and must be asked for. */
+  readonly newcomers: Rate;
+  /** Of one actor, and of one host: what was verified. */
+  readonly activitiesOfActor: Rate;
   readonly activities: Rate;
+  /** Knocks that are not answered yet, from one address and in all. */
+  readonly knocks: Room;
   /** Time for a whole body, in milliseconds. */
   readonly bodyDeadlineMs: number;
 }
@@ -58,7 +79,10 @@ export interface DoorLimits {
  */
 export const DOOR_LIMITS: DoorLimits = {
   refusals: { burst: 60, perSecond: 1 },
+  newcomers: { burst: 30, perSecond: 1 },
+  activitiesOfActor: { burst: 150, perSecond: 20 },
   activities: { burst: 300, perSecond: 100 },
+  knocks: { perSender: 32, all: 512 },
   bodyDeadlineMs: BODY_DEADLINE_MS,
 };
 
@@ -87,6 +111,7 @@ type Code =
   | "signature_invalid"
   | "actor_blocked"
   | "actor_deleted"
+  | "crowded"
   | "too_many_requests";
 
 const ANSWERS: Readonly<Record<Code, readonly [status: number, sentence: string]>> = {
@@ -106,12 +131,22 @@ const ANSWERS: Readonly<Record<Code, readonly [status: number, sentence: string]
   signature_invalid: [401, "The HTTP signature could not be verified."],
   actor_blocked: [403, "Nothing is accepted from here."],
   actor_deleted: [403, "This actor is gone."],
+  crowded: [503, "Too many are at the door. Try again later."],
   too_many_requests: [429, "Too many requests."],
 };
 
 /** What the signature library would load: everything that it needs is given to it. */
 const loadNothing = (url: string): Promise<never> =>
   Promise.reject(new TypeError(`nothing is loaded while verifying: ${url.slice(0, 200)}`));
+
+/** Where statements may be posted, too. */
+const SHARED_INBOX = "/inbox";
+
+/** Who knocks, and when. */
+interface Visitor {
+  readonly sender: string;
+  readonly nowMs: number;
+}
 
 interface Knock {
   readonly activity: Record<string, unknown>;
@@ -130,6 +165,16 @@ class Refused extends Error {
   }
 }
 
+/** What is not done now may be tried again. */
+class TooMany extends Error {
+  readonly waitSeconds: number;
+
+  constructor(waitSeconds: number) {
+    super("too many");
+    this.waitSeconds = waitSeconds;
+  }
+}
+
 /** A deletion of somebody of whom nothing is known: there is nothing to do, and nothing to object to. */
 class Pointless extends Error {}
 
@@ -143,13 +188,12 @@ export function openDoor({
   limits,
 }: DoorParts): Door {
   const logger = getLogger(["fediflattr", "federation", "door"]);
-  const {
-    refusals: refusalRate,
-    activities: activityRate,
-    bodyDeadlineMs,
-  } = { ...DOOR_LIMITS, ...limits };
-  const refusals = openBuckets(refusalRate);
-  const activities = openBuckets(activityRate);
+  const allowed = { ...DOOR_LIMITS, ...limits };
+  const refusals = openBuckets(allowed.refusals);
+  const newcomers = openBuckets(allowed.newcomers);
+  const byActor = openBuckets(allowed.activitiesOfActor);
+  const byHost = openBuckets(allowed.activities);
+  const knocks = openCrowd(allowed.knocks);
   const keys = openSignerKeys(database, fetcher, clock);
   const blocks = openBlocks(database, clock);
   const own = new URL(origin);
@@ -161,15 +205,23 @@ export function openDoor({
       : undefined;
   };
 
-  const readKnock = async (request: Request): Promise<Knock> => {
+  /** The body, when nothing about the request is wrong by itself. */
+  const readRequest = async (request: Request): Promise<Posted | Uint8Array<ArrayBuffer>> => {
     if (request.method !== "POST") throw new Refused("method_not_allowed", request.method);
     // draft-cavage does not cover a query in all its implementations, and inboxes have none.
     if (request.url.includes("?")) throw new Refused("address_invalid", "a query");
-    if (!isActivityType(request.headers.get("content-type")))
-      throw new Refused("type_unsupported", "content-type");
-    const body = await readBody(request, { deadlineMs: bodyDeadlineMs });
+    const isActivity = isActivityType(request.headers.get("content-type"));
+    const mayBeStatement = new URL(request.url).pathname === SHARED_INBOX;
+    if (!isActivity && !mayBeStatement) throw new Refused("type_unsupported", "content-type");
+    const body = await readBody(request, { deadlineMs: allowed.bodyDeadlineMs });
     if ("fault" in body) throw new Refused(body.fault, "body");
-    const activity = readActivity(body.bytes);
+    if (mayBeStatement && hasTwoTypes(body.bytes)) return { statement: body.bytes };
+    if (!isActivity) throw new Refused("type_unsupported", "content-type");
+    return body.bytes;
+  };
+
+  const readKnock = (bytes: Uint8Array<ArrayBuffer>): Knock => {
+    const activity = readActivity(bytes);
     const fault = contextFault(activity);
     if (fault !== undefined) throw new Refused("context_invalid", fault);
     const actor = addressOf(activity["actor"]);
@@ -179,7 +231,7 @@ export function openDoor({
     if (id.origin !== actor.origin) throw new Refused("id_foreign", "id");
     return {
       activity,
-      bytes: body.bytes,
+      bytes,
       actorUri: activity["actor"] as string,
       host: actor.host,
       id: activity["id"] as string,
@@ -199,7 +251,7 @@ export function openDoor({
     request: Request,
     { bytes }: Knock,
     claim: SignatureClaim,
-    { key }: Signer,
+    key: Signer["key"],
   ): Promise<boolean> => {
     const headers = new Headers(request.headers);
     // The sender signed for one host; only if that is ours is it meant for us, whatever a proxy made of the header.
@@ -223,68 +275,101 @@ export function openDoor({
     }
   };
 
-  /** The actor's server is asked; what it does wrong is the sender's fault. */
-  const ask = async (knock: Knock, keyId: string, isRead: boolean): Promise<Signer | undefined> => {
+  /** The actor's server is asked who signed; what it does wrong is the sender's fault. */
+  const ask = async (
+    request: Request,
+    knock: Knock,
+    claim: SignatureClaim,
+    { sender, nowMs, isRead }: Visitor & { readonly isRead: boolean },
+  ): Promise<Signer> => {
+    const waitSeconds =
+      refusals.waitSeconds(sender, nowMs) || (isRead ? 0 : newcomers.take(knock.host, nowMs));
+    if (waitSeconds > 0) throw new TooMany(waitSeconds);
+    let signer: Signer | undefined;
     try {
-      return await keys.ask(keyId, knock.actorUri, isRead);
+      signer = await keys.ask(claim.keyId, knock.actorUri, {
+        isRead,
+        isTrue: (key) => isTrue(request, knock, claim, key),
+      });
     } catch (error) {
       if (!isTheirs(error)) throw error;
       if (isGone(error) && isOwnDeletion(knock.activity)) throw new Pointless();
       logger.debug("{actor} cannot be read: {error}", { actor: knock.actorUri, error });
-      return undefined;
     }
+    if (signer === undefined) throw new Refused("signature_invalid", "no key of his is true");
+    return signer;
   };
 
   const signerOf = async (
     request: Request,
     knock: Knock,
     claim: SignatureClaim,
+    visitor: Visitor,
   ): Promise<Signer> => {
-    const { keyId } = claim;
-    const known = await keys.known(keyId, knock.actorUri);
+    const known = await keys.known(claim.keyId, knock.actorUri);
     // Large servers tell everybody of each account that goes; asking for what is gone leads nowhere.
     const isPointless = known.standing === "unknown" || known.standing === "deleted";
     if (isPointless && isOwnDeletion(knock.activity)) throw new Pointless();
     if (known.standing === "deleted") throw new Refused("actor_deleted", "deleted");
-    if (known.standing !== "signs") {
-      const asked = await ask(knock, keyId, known.standing === "read");
-      if (asked !== undefined && (await isTrue(request, knock, claim, asked))) return asked;
-      throw new Refused("signature_invalid", asked === undefined ? "no such key" : "not true");
-    }
-    if (await isTrue(request, knock, claim, known.signer)) return known.signer;
+    const isKey = known.standing === "signs";
+    if (isKey && (await isTrue(request, knock, claim, known.signer.key))) return known.signer;
     // Keys change; but a signature that is false today was false before, so this is not asked each time.
-    const renewed = await ask(knock, keyId, true);
-    const isChanged = renewed !== undefined && renewed.publicPem !== known.signer.publicPem;
-    if (isChanged && (await isTrue(request, knock, claim, renewed))) return renewed;
-    throw new Refused("signature_invalid", "not true");
+    return ask(request, knock, claim, { ...visitor, isRead: isKey || known.standing === "read" });
   };
 
-  const admit = async (request: Request, nowMs: number): Promise<Admitted | Response> => {
-    const knock = await readKnock(request);
+  const admit = async (
+    request: Request,
+    bytes: Uint8Array<ArrayBuffer>,
+    visitor: Visitor,
+  ): Promise<Admitted> => {
+    const knock = readKnock(bytes);
+    const { actorUri, host, id } = knock;
+    const { nowMs } = visitor;
     const claim = readClaim(request.headers, knock, nowMs);
-    if (await blocks.isBlocked(knock.actorUri, knock.host))
-      throw new Refused("actor_blocked", "blocked");
-    const signer = await signerOf(request, knock, claim);
+    if (await blocks.isBlocked(actorUri, host)) throw new Refused("actor_blocked", "blocked");
+    const signer = await signerOf(request, knock, claim, visitor);
     // Counted only now: nobody can use up what belongs to somebody else.
-    const waitSeconds = activities.take(knock.host, nowMs);
-    if (waitSeconds > 0) return tooMany(waitSeconds);
+    const waitSeconds = byActor.waitSeconds(actorUri, nowMs) || byHost.take(host, nowMs);
+    if (waitSeconds > 0) throw new TooMany(waitSeconds);
+    byActor.take(actorUri, nowMs);
     const { proof: _proof, signature: _signature, ...activity } = knock.activity;
-    return { activity, actor: signer.actor, actorUri: knock.actorUri, id: knock.id };
+    return { activity, actor: signer.actor, actorUri, id };
   };
 
-  return async (request, remoteAddress) => {
-    const sender = senderOf(remoteAddress);
-    const nowMs = clock.real().epochMilliseconds;
-    const waitSeconds = refusals.waitSeconds(sender, nowMs);
-    if (waitSeconds > 0) return tooMany(waitSeconds);
+  /** Who was refused too often is heard if he names a key that is known: others may have his address. */
+  const mayKnock = async ({ headers }: Request, { sender, nowMs }: Visitor): Promise<boolean> => {
+    if (refusals.waitSeconds(sender, nowMs) === 0) return true;
+    const claim = signatureOf(headers, nowMs);
+    return !("fault" in claim) && keys.isKnown(claim.keyId);
+  };
+
+  return async (request, remoteAddress, enter) => {
+    const visitor = {
+      sender: senderOf(remoteAddress),
+      nowMs: clock.real().epochMilliseconds,
+    };
+    const { sender, nowMs } = visitor;
+    const leave = knocks.enter(sender);
+    if (leave === "all") return refusal("crowded", { "retry-after": "1" });
+    if (leave === "sender") return tooMany(1);
     try {
-      return await admit(request, nowMs);
+      if (!(await mayKnock(request, visitor))) return tooMany(refusals.waitSeconds(sender, nowMs));
+      const body = await readRequest(request);
+      if ("statement" in body) return await enter(body);
+      const admitted = await admit(request, body, visitor);
+      const answer = await enter(admitted);
+      if (isAboutSelf(admitted.activity)) keys.forget(admitted.actorUri);
+      return answer;
     } catch (error) {
-      if (error instanceof Pointless) return new Response(null, { status: 202 });
-      if (!(error instanceof Refused)) throw error;
-      refusals.take(sender, nowMs);
+      if (error instanceof TooMany) return tooMany(error.waitSeconds);
+      const isPointless = error instanceof Pointless;
+      if (!isPointless && !(error instanceof Refused)) throw error;
+      const waitSeconds = refusals.take(sender, nowMs);
+      if (isPointless) return new Response(null, { status: 202 });
       logger.debug("refused as {code}: {rule}", { code: error.code, rule: error.message });
-      return refusal(error.code);
+      return waitSeconds > 0 ? tooMany(waitSeconds) : refusal(error.code);
+    } finally {
+      leave();
     }
   };
 }
@@ -303,8 +388,24 @@ function readActivity(bytes: Uint8Array): Record<string, unknown> {
 }
 
 /** True when somebody says that he himself is gone. */
-function isOwnDeletion({ type, actor, object }: Record<string, unknown>): boolean {
-  return type === "Delete" && idOf(object) === actor;
+function isOwnDeletion(activity: Record<string, unknown>): boolean {
+  return activity["type"] === "Delete" && isAboutSelf(activity);
+}
+
+/** True when somebody says something about himself, such as that he has other keys now. */
+function isAboutSelf({ actor, object }: Record<string, unknown>): boolean {
+  return idOf(object) === actor;
+}
+
+/** Statements have two types, activities one. What cannot be read is no statement; then the door says what is wrong. */
+function hasTwoTypes(body: Uint8Array): boolean {
+  try {
+    const document: unknown = JSON.parse(Buffer.from(body).toString("utf8"));
+    const type = isDocument(document) ? document["type"] : undefined;
+    return Array.isArray(type) && type.length === 2;
+  } catch {
+    return false;
+  }
 }
 
 function refusal(code: Code, headers: Record<string, string> = {}): Response {

@@ -3,20 +3,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { eq } from "drizzle-orm";
-import { type PeerId, raiseAlarm } from "../../features/peer/peer.ts";
+import { raiseAlarm } from "../../features/peer/alarm.ts";
+import type { PeerId } from "../../features/peer/peer.ts";
 import { peer as peers } from "../../features/peer/schema.ts";
-import { type Kinds, type Taken, takeStatement } from "../../features/statement/take.ts";
+import { type Kinds, logBehind, type Taken, takeStatement } from "../../features/statement/take.ts";
 import { lastStatement, type StatementParts } from "../../features/statement/write.ts";
-import { recoverOwn } from "../../features/transfer/recover.ts";
 import { sendTransfers } from "../../features/transfer/send.ts";
+import { tellUntold } from "../../features/transfer/untold.ts";
 import type { Json } from "../../rules/canonical.ts";
 import { type JsonLimits, parseJson } from "../../rules/json.ts";
 import { isObject, STATEMENT_BYTES_MAX } from "../../rules/statement.ts";
 import { printable } from "../../rules/text.ts";
 import type { Egress } from "../../store/egress.ts";
+import { addJob } from "../../store/jobs.ts";
 import { type Clock, sqlTime, Temporal } from "../../store/time.ts";
 import { StatusError } from "./fetch.ts";
-import { compareHeads, headOf, type PeerRow, seqOf } from "./heads.ts";
+import { openFreshness } from "./freshness.ts";
+import { compareHeads, type PeerRow } from "./heads.ts";
 import { signPull } from "./pull-signature.ts";
 
 /** What the exchange needs. */
@@ -48,12 +51,6 @@ const PEERS_AT_ONCE = 16;
 
 /** Logs that are pulled at once: each may hold one answer in memory. */
 const PULLS_AT_ONCE = 16;
-
-/** A peer that knows of more than is here, and does not show it, is asked again after this. */
-const BEHIND_MS = 5 * 60_000;
-
-/** A peer that did not answer is asked for its head again after this, by whoever wants to write to it. */
-const SILENT_MS = 2_000;
 
 /** What a peer answered is quoted so far. */
 const QUOTE_CHARS_MAX = 200;
@@ -96,7 +93,6 @@ const logger = getLogger(["fediflattr", "statements"]);
 export function openExchange(parts: ExchangeParts): Exchange {
   const { statements, kinds, egress, clock } = parts;
   const { database } = statements;
-  const fresh = new Map<PeerId, { asked: Promise<boolean>; is?: boolean; untilMs: number }>();
   const stopping = new AbortController();
   let wake = () => {};
   let running: Promise<void> | undefined;
@@ -136,18 +132,19 @@ export function openExchange(parts: ExchangeParts): Exchange {
     const until = clock.real().add({ milliseconds: PULL_MS_MAX });
     for (let page = 0; page < PAGES_MAX; page += 1) {
       if (stopping.signal.aborted) return;
-      if (Temporal.Instant.compare(clock.real(), until) > 0) {
-        pulledAgain.add(id);
-        return;
-      }
       const last = (await lastStatement(database.drizzle, id, "in"))?.seq ?? 0;
       const answer = await ask(peer, `after/${last}`);
       const listed = isObject(answer) ? answer["statements"] : undefined;
       if (!Array.isArray(listed))
         throw new Error(`${peer.host} answers a pull with something else`);
       for (const document of listed as Json[]) {
+        // Somebody else's turn; the rest comes with the next one.
+        if (Temporal.Instant.compare(clock.real(), until) > 0) {
+          pulledAgain.add(id);
+          return;
+        }
         const outcome = await take(peer, document);
-        if (outcome === "tooMany") return;
+        if (outcome === "tooMany" || outcome === "behind") return;
         if (!TAKEN.has(outcome)) {
           await alarmOf(id, `its log has a statement that cannot be taken: ${outcome}`, outcome);
           return;
@@ -160,10 +157,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
 
   const pullAll = async (id: PeerId): Promise<void> => {
     try {
-      do {
-        pulledAgain.delete(id);
-        if (await isFresh(id)) await pull(id);
-      } while (pulledAgain.has(id) && !stopping.signal.aborted);
+      if (await freshness.isFresh(id)) await pull(id);
     } catch (error) {
       logger.info("the log of peer {peer} cannot be pulled now: {error}", {
         peer: String(id),
@@ -172,6 +166,11 @@ export function openExchange(parts: ExchangeParts): Exchange {
     } finally {
       pulling.delete(id);
     }
+    // By a job, behind the logs of others that wait for a place.
+    if (!pulledAgain.delete(id) || stopping.signal.aborted) return;
+    await addJob(database.drizzle, logBehind, { peer: String(id) }, `pull:${id}`).catch(
+      (error: unknown) => logger.warning("a log is pulled again later: {error}", { error }),
+    );
   };
 
   const rowOf = async (id: PeerId): Promise<PeerRow & { state: string }> => {
@@ -179,90 +178,35 @@ export function openExchange(parts: ExchangeParts): Exchange {
     return row!;
   };
 
-  const alarm = async (id: PeerId, what: string): Promise<void> => {
-    logger.warning("peer {peer}: {what}", { peer: String(id), what });
+  const alarm = async (id: PeerId, what: string, { isPassing = false } = {}): Promise<void> => {
     await database.drizzle.transaction((tx) =>
-      raiseAlarm(tx, id, { alarm: what, at: clock.now() }),
+      raiseAlarm(tx, id, { alarm: what, at: clock.now(), isPassing }),
     );
   };
 
-  /** A fork says more about itself, and a frozen line is known. */
+  /** A fork says more about itself, a frozen line is known, and what is behind comes later. */
   const alarmOf = async (id: PeerId, what: string, outcome: string): Promise<void> => {
-    if (outcome !== "fork" && outcome !== "frozen") await alarm(id, what);
+    if (!["fork", "frozen", "behind", "tooMany"].includes(outcome)) await alarm(id, what);
   };
 
   const heads = { statements, clock, ask, pull };
 
-  /** Gets back what we had signed and this database has forgotten: it was restored from a backup. */
-  const checkFresh = async (id: PeerId): Promise<boolean> => {
-    const peer = await rowOf(id);
-    const head = await headOf(heads, peer).catch((error: unknown) => {
-      // It keeps no log with us, or shows nobody where it stands: that is an answer, and silence is none.
-      if (error instanceof StatusError && error.status < 500 && error.status !== 429)
-        return undefined;
-      throw error;
-    });
-    if (head === undefined) return true;
-    for (let page = 0; page < PAGES_MAX; page += 1) {
-      const last = (await lastStatement(database.drizzle, id, "out"))?.seq ?? 0;
-      if (seqOf(head["received"]) <= last || stopping.signal.aborted) break;
-      const answer = await ask(peer, `received/${last}`);
-      const listed = isObject(answer) ? answer["statements"] : undefined;
-      for (const document of Array.isArray(listed) ? (listed as Json[]) : []) {
-        if (!(await recoverOwn(statements, { peer: id, document, at: clock.now() }))) {
-          await alarm(
-            id,
-            "it knows statements of ours that this database does not, and they do not fit",
-          );
-          return false;
-        }
-      }
-      if (((await lastStatement(database.drizzle, id, "out"))?.seq ?? 0) === last) {
-        await alarm(
-          id,
-          `it says that it received statement ${seqOf(head["received"])} of ours, which is not here, and does not show it: nothing is sent to it`,
-        );
-        return false;
-      }
-    }
-    if (seqOf(head["log"]) > ((await lastStatement(database.drizzle, id, "in"))?.seq ?? 0))
-      await pull(id).catch(() => {});
-    return true;
-  };
-
-  const isFresh = (id: PeerId): Promise<boolean> => {
-    const known = fresh.get(id);
-    if (known !== undefined && known.untilMs > clock.real().epochMilliseconds) return known.asked;
-    let pauseMs = BEHIND_MS;
-    const asked = checkFresh(id).catch((error: unknown) => {
-      // What it may know of us is not known: to sign anything now could be to sign a number twice.
-      logger.info("peer {peer} cannot be asked for its head: {error}", {
-        peer: String(id),
-        error,
-      });
-      pauseMs = SILENT_MS;
-      return false;
-    });
-    fresh.set(id, { asked, untilMs: Number.POSITIVE_INFINITY });
-    return asked.then((is) => {
-      const untilMs = is ? Number.POSITIVE_INFINITY : clock.real().epochMilliseconds + pauseMs;
-      fresh.set(id, { asked, is, untilMs });
-      return is;
-    });
-  };
-
-  /** Whether a log may be written now. A peer that was not asked yet is asked, and its Transfers follow then. */
-  const isKnownFresh = async (id: PeerId): Promise<boolean> => {
-    const known = fresh.get(id);
-    if (known?.is !== undefined && known.untilMs > clock.real().epochMilliseconds) return known.is;
-    if (known === undefined || known.is !== undefined)
-      void isFresh(id).then((is) => (is ? sendSoon() : undefined));
-    return false;
-  };
+  const freshness = openFreshness({
+    statements,
+    clock,
+    rowOf,
+    ask,
+    pull,
+    alarm,
+    onFresh: () => sendSoon(),
+    stopping: stopping.signal,
+  });
 
   const sendOnce = async (): Promise<void> => {
-    const written = await sendTransfers(statements, clock.now(), isKnownFresh);
-    if (written.length > 0) wake();
+    const mayWrite = async (id: PeerId) => freshness.isKnownFresh(id);
+    const told = await tellUntold(statements, clock.now(), mayWrite);
+    const written = await sendTransfers(statements, clock.now(), mayWrite);
+    if (told.length + written.length > 0) wake();
   };
 
   /** One run at a time, and one more for all who ask meanwhile. */
@@ -345,7 +289,9 @@ export function openExchange(parts: ExchangeParts): Exchange {
        WHERE peer = ${peer.id} AND direction = 'out' AND seq = ${seq} AND due_at IS NOT NULL`;
     logger.info("statement {seq} to {host}: {failure}", { seq, host: peer.host, failure });
     if (attempts === ATTEMPTS_SILENT)
-      await alarm(peer.id, `statement ${seq} to ${peer.host} gets no answer: ${failure}`);
+      await alarm(peer.id, `statement ${seq} to ${peer.host} gets no answer: ${failure}`, {
+        isPassing: true,
+      });
   };
 
   /** @returns why it is to be sent again, or undefined when it is done */
@@ -353,7 +299,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
     peer: PeerRow,
     { kind, document }: { kind: string; document: string },
   ): Promise<string | undefined> => {
-    if (!(await isFresh(peer.id))) return "our own log is behind";
+    if (!(await freshness.isFresh(peer.id))) return "our own log is behind";
     const { status, body } = await egress.request(peer.ledger, {
       method: "POST",
       headers: { "content-type": "application/activity+json", accept: "application/activity+json" },
@@ -399,18 +345,19 @@ export function openExchange(parts: ExchangeParts): Exchange {
       else throw new Error(`${PULLS_AT_ONCE} logs are being pulled already`);
     },
     sendDue,
-    isFresh,
+    isFresh: (id) => freshness.isFresh(id),
     async compareAll() {
       const all = await database.drizzle.select().from(peers).where(eq(peers.state, "open"));
       const next = all.values();
       const compareNext = async (): Promise<void> => {
         for (const peer of next) {
           if (stopping.signal.aborted) return;
-          const found = await compareHeads(heads, peer).catch(
-            (error: unknown) =>
-              `its head cannot be compared: ${error instanceof Error ? error.message : String(error)}`,
-          );
-          if (found !== undefined) await alarm(peer.id, found);
+          try {
+            for (const found of await compareHeads(heads, peer)) await alarm(peer.id, found);
+          } catch (error) {
+            const why = error instanceof Error ? error.message : String(error);
+            await alarm(peer.id, `its head cannot be compared: ${why}`, { isPassing: true });
+          }
         }
       };
       await Promise.all(Array.from({ length: PEERS_AT_ONCE }, compareNext));

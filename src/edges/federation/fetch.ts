@@ -2,7 +2,7 @@
 
 import { signRequest } from "@fedify/fedify/sig";
 import { eq } from "drizzle-orm";
-import { isTombstone, profileOfDocument } from "../../features/account/document.ts";
+import { isTombstone, type Profile, profileOfDocument } from "../../features/account/document.ts";
 import type { ActorId } from "../../features/account/actor.ts";
 import { ensureOwnActors } from "../../features/account/own.ts";
 import { rememberProfile } from "../../features/account/remember.ts";
@@ -16,6 +16,7 @@ import { type Egress, type EgressAnswer, EgressError } from "../../store/egress.
 import { recent, together } from "../../store/recent.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Clock, Temporal } from "../../store/time.ts";
+import { openBlocks } from "./blocks.ts";
 import { isActivityType, mediaTypeOf } from "./media.ts";
 
 /** A document and the address that it came from, after redirects. */
@@ -31,7 +32,10 @@ export interface Handle {
   readonly host: string;
 }
 
-/** What other servers are asked. All may throw `EgressError`, `StatusError`, and Refusal "document_invalid". */
+/**
+ * What other servers are asked. All may throw `EgressError`, `StatusError`, and Refusal "document_invalid" or
+ * "payee_blocked".
+ */
 export interface Fetcher {
   /** An ActivityPub document by its address; what it may speak for is the caller's to check (FEP-fe34). */
   document(url: string): Promise<Fetched>;
@@ -42,6 +46,11 @@ export interface Fetcher {
    * @param newerThan his server is asked again unless he was read after that
    */
   actor(uri: string, options?: { readonly newerThan?: Temporal.Instant }): Promise<ActorId>;
+  /** What an actor's own server says of him, by his exact id; kept only by `remember`. Failures count as for `actor`. */
+  profile(uri: string): Promise<Profile>;
+  remember(profile: Profile): Promise<ActorId>;
+  /** @throws Refusal "payee_blocked" for who is blocked, or everybody of his host: nobody there is asked either */
+  refuseBlocked(uri: string): Promise<void>;
   /** The actor that a handle means; undefined when its server knows none, or says one thing here and another there. */
   webfinger(handle: Handle): Promise<string | undefined>;
 }
@@ -107,6 +116,7 @@ export interface FetcherParts {
 /** Opens the fetcher. Nothing is asked before the first call. */
 export function openFetcher({ database, egress, keys, clock, origin }: FetcherParts): Fetcher {
   const failures = recent<string, Failed>(FAILURES_MAX);
+  const blocks = openBlocks(database, clock);
   let instanceActor: Promise<ActorId> | undefined;
 
   const signer = async () => {
@@ -134,42 +144,55 @@ export function openFetcher({ database, egress, keys, clock, origin }: FetcherPa
     return new Request(request, { headers });
   };
 
+  const refuseBlocked = async (uri: string): Promise<void> => {
+    if (URL.canParse(uri) && (await blocks.isBlocked(uri, new URL(uri).host)))
+      throw new Refusal("payee_blocked", { payee: uri });
+  };
+
   const get = async (url: string, redirectsMax: number): Promise<Fetched> => {
+    await refuseBlocked(url);
     const answer = await egress.request(url, { headers: { accept: ACCEPT }, redirectsMax, sign });
     if (answer.status !== 200) throw new StatusError(answer.status, url);
     // A file that somebody uploaded is no document of its server.
     if (!isActivityType(answer.headers.get("content-type")))
       throw new Refusal("document_invalid", { rule: "it must be an ActivityPub document" });
+    await refuseBlocked(answer.url);
     return { document: documentOf(answer), url: answer.url };
   };
 
   const document = together((url: string) => get(url, DOCUMENT_REDIRECTS_MAX));
 
-  const askActor = async (uri: string): Promise<ActorId> => {
+  const askProfile = async (uri: string): Promise<Profile> => {
     const { document: found, url } = await get(uri, ACTOR_REDIRECTS_MAX);
     if (!sameOrigin(url, uri))
       throw new Refusal("document_invalid", { rule: "it must come from the origin of its id" });
     if (isTombstone(found)) throw new StatusError(410, uri);
-    const profile = profileOfDocument(found, uri);
-    return retrying(() =>
-      database.drizzle.transaction((tx) => rememberProfile(tx, profile, clock.now())),
-    );
+    return profileOfDocument(found, uri);
   };
 
-  const readActor = together(async (uri: string): Promise<ActorId> => {
+  const remember = (profile: Profile): Promise<ActorId> =>
+    retrying(() => database.drizzle.transaction((tx) => rememberProfile(tx, profile, clock.now())));
+
+  const readProfile = together(async (uri: string): Promise<Profile> => {
+    if (sameOrigin(uri, origin))
+      throw new Refusal("document_invalid", { rule: "it must be elsewhere" });
     const now = clock.real().epochMilliseconds;
     const failed = failures.get(uri);
     if (failed !== undefined && failed.until > now) throw failed.error;
+    // A block may end at any time: it is no failure to be remembered.
+    await refuseBlocked(uri);
     try {
-      const id = await askActor(uri);
+      const profile = await askProfile(uri);
       failures.delete(uri);
-      return id;
+      return profile;
     } catch (error) {
       // What fails on our side, such as the database, says nothing about them.
       if (isTheirs(error)) failures.set(uri, { error, until: now + FAILURE_REMEMBERED_MS });
       throw error;
     }
   });
+
+  const readActor = together(async (uri: string) => remember(await readProfile(uri)));
 
   const known = async (uri: string) => {
     const [row] = await database.drizzle
@@ -186,6 +209,7 @@ export function openFetcher({ database, egress, keys, clock, origin }: FetcherPa
   });
 
   const askHandle = async ({ name, host }: Handle): Promise<Found | undefined> => {
+    await refuseBlocked(`https://${host}/`);
     const scheme = egress.isAllowedPrivate(host) ? "http" : "https";
     const resource = encodeURIComponent(`acct:${name}@${host}`);
     const answer = await egress.request(
@@ -208,6 +232,9 @@ export function openFetcher({ database, egress, keys, clock, origin }: FetcherPa
 
   return {
     document,
+    refuseBlocked,
+    profile: readProfile,
+    remember,
     async actor(uri, { newerThan } = {}) {
       const row = await known(uri);
       if (sameOrigin(uri, origin)) {

@@ -1,6 +1,7 @@
 /** Heads: where a peer says that both logs and all counters stand, and whether that is what is written here. */
 
 import { and, eq } from "drizzle-orm";
+import { hearPeer } from "../../features/peer/alarm.ts";
 import type { PeerId } from "../../features/peer/peer.ts";
 import { peerKey } from "../../features/peer/schema.ts";
 import {
@@ -65,10 +66,25 @@ export function seqOf(part: Json | undefined): number {
 }
 
 /** Compares the head of a peer with what is here. @returns what the operator should know, if anything */
-export async function compareHeads(parts: HeadParts, peer: PeerRow): Promise<string | undefined> {
-  const { database } = parts.statements;
+export async function compareHeads(parts: HeadParts, peer: PeerRow): Promise<readonly string[]> {
+  const { drizzle } = parts.statements.database;
   const head = await headOf(parts, peer);
-  if (head === undefined) return "it has no signed head to compare with";
+  if (head === undefined) return ["it has no signed head to compare with"];
+  const at = parts.clock.now();
+  await hearPeer(drizzle, { peer: peer.id, at });
+  const wrong = await differenceOf(parts, peer, head);
+  return [
+    ...(wrong === undefined ? [] : [wrong]),
+    ...(await confirmedUnpaid({ drizzle }, peer.id, at)),
+  ];
+}
+
+async function differenceOf(
+  parts: HeadParts,
+  peer: PeerRow,
+  head: Document,
+): Promise<string | undefined> {
+  const { database } = parts.statements;
   const [received, sent] = await Promise.all([
     lastStatement(database.drizzle, peer.id, "in"),
     lastStatement(database.drizzle, peer.id, "out"),
@@ -83,15 +99,9 @@ export async function compareHeads(parts: HeadParts, peer: PeerRow): Promise<str
     return `its statements differ at number ${said.in}`;
   if (said.in > stands.in) await parts.pull(peer.id);
   // Something may be on its way: positions are compared only where both logs are.
-  const wrong =
-    said.in === stands.in && said.out === stands.out
-      ? await comparePositions(parts, peer.id, head["positions"])
-      : undefined;
-  if (wrong !== undefined) return wrong;
-  const unpaid = await confirmedUnpaid(database, peer.id, parts.clock.now());
-  return unpaid === undefined
-    ? undefined
-    : `it confirmed the payment ${unpaid}, which was never booked here`;
+  return said.in === stands.in && said.out === stands.out
+    ? comparePositions(parts, peer.id, head["positions"])
+    : undefined;
 }
 
 /** True when the statement that a part of a head names has the digest that it has here. */

@@ -4,6 +4,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Federation } from "@fedify/fedify";
 import { Activity } from "@fedify/fedify/vocab";
 import { type Document, idOf, isDocument, listOf, typesOf } from "../../rules/activity-streams.ts";
+import type { ActorId } from "../../features/account/actor.ts";
 import { profileOfDocument } from "../../features/account/document.ts";
 import { rememberProfile } from "../../features/account/remember.ts";
 import { takeOnce } from "../../features/activity/taken.ts";
@@ -161,15 +162,13 @@ async function inOneTransaction(
   at: Temporal.Instant,
 ): Promise<boolean> {
   const { id, actor, actorUri, activity } = admitted;
-  // Somebody's own deletion also gives back the money that waits for him, by a transaction that is safe to repeat.
+  const take = async (tx: Tx) =>
+    (await takeOnce(tx, { id, actor, kind, at })) &&
+    EFFECTS[kind]!({ tx, database, activity, admitted, at });
+  // Somebody's own deletion also gives back the money that waits for him: all of it or nothing.
   if (kind === "Delete" && idOf(activity["object"]) === actorUri)
-    await forgetActor(database, { payee: actorUri, at });
-  return retrying(() =>
-    database.drizzle.transaction(async (tx) => {
-      if (!(await takeOnce(tx, { id, actor, kind, at }))) return false;
-      return EFFECTS[kind]!({ tx, database, activity, admitted, at });
-    }),
-  );
+    return forgetActor(database, { payee: actorUri, at }, take);
+  return retrying(() => database.drizzle.transaction(take));
 }
 
 /** An answer to a Follow of ours, which is named by its id or embedded. */
@@ -232,15 +231,27 @@ async function boosted({ tx, activity, admitted, at }: Taking): Promise<boolean>
     tx,
     postBoosted,
     { id, actor: String(actor), object, at: at.toString() },
-    `${postBoosted.name}:${id}`,
+    boostedKey(actor, id),
   );
   return true;
+}
+
+/** Of one actor: nobody takes back what another one passed on. */
+function boostedKey(actor: ActorId, id: string): string {
+  return `${postBoosted.name}:${actor}:${id}`;
+}
+
+/** What was to be fetched for a boost that is taken back is not wanted any more. */
+async function dropBoosted(tx: Tx, actor: ActorId, id: string): Promise<void> {
+  await dropJob(tx, boostedKey(actor, id));
 }
 
 /** Believed only when the new actor names the old one, so that one is asked. */
 async function moved({ tx, activity, admitted }: Taking): Promise<boolean> {
   const target = idOf(activity["target"]);
   if (idOf(activity["object"]) !== admitted.actorUri || target === undefined) return false;
+  // Nobody else has a use for it.
+  if (!(await isFollowed(tx, admitted.actor))) return false;
   const payload = { actor: String(admitted.actor), target };
   await addJob(tx, actorMoved, payload, `${actorMoved.name}:${admitted.actor}`);
   return true;
@@ -274,8 +285,7 @@ async function undone(
           if (!(await takeOnce(tx, { id, actor, kind: "Undo", at }))) return false;
           if (kind === "Follow")
             return takeUnfollow(tx, { follower: actor, followId: named, followee: about });
-          // What was to be fetched for it is not wanted any more.
-          await dropJob(tx, `${postBoosted.name}:${named}`);
+          if (named !== undefined) await dropBoosted(tx, actor, named);
           return takeUnboost(tx, { actor, id: named, object: about });
         }),
       );
@@ -285,11 +295,13 @@ async function undone(
       if (await takeUnlike(database, { id, actor, like: named, object: undefined, at }))
         return true;
       return retrying(() =>
-        database.drizzle.transaction(
-          async (tx) =>
+        database.drizzle.transaction(async (tx) => {
+          await dropBoosted(tx, actor, named);
+          return (
             (await takeUnboost(tx, { actor, id: named, object: undefined })) ||
-            (await takeUnfollow(tx, { follower: actor, followId: named, followee: undefined })),
-        ),
+            (await takeUnfollow(tx, { follower: actor, followId: named, followee: undefined }))
+          );
+        }),
       );
     }
     default:

@@ -2,6 +2,7 @@
 
 import { CryptographicKey } from "@fedify/fedify/vocab";
 import type { ActorId } from "../../features/account/actor.ts";
+import type { Profile } from "../../features/account/document.ts";
 import { importPublicKey } from "../../features/account/secret.ts";
 import type { Database } from "../../store/database.ts";
 import { recent, together } from "../../store/recent.ts";
@@ -30,16 +31,36 @@ export type KnownSigner =
 export interface SignerKeys {
   /** What memory or the database know. */
   known(keyId: string, actorUri: string): Promise<KnownSigner>;
+  /** True when somebody's profile has a key of this id. */
+  isKnown(keyId: string): Promise<boolean>;
   /**
-   * Asks the actor's own server, and looks again. Somebody whose profile is there already is asked for at most once in
-   * ten minutes, however many signatures fail.
+   * Asks the actor's own server, and looks again. Somebody who was asked for is asked again at most once in ten
+   * minutes, however many signatures fail. A profile is kept when a signature was true: nobody fills the database with
+   * those of others.
    *
+   * @param isTrue whether it is this key that signed
    * @throws what `Fetcher.actor` throws
    */
-  ask(keyId: string, actorUri: string, isRead: boolean): Promise<Signer | undefined>;
+  ask(
+    keyId: string,
+    actorUri: string,
+    options: {
+      /** His profile is here already. */
+      readonly isRead: boolean;
+      readonly isTrue: (key: CryptographicKey) => Promise<boolean>;
+    },
+  ): Promise<Signer | undefined>;
+  /** What was kept ready of him counts no more: he changed, or he is gone. */
+  forget(actorUri: string): void;
 }
 
-/** Keys kept ready: some kilobytes each. */
+interface Ready {
+  readonly keyId: string;
+  readonly known: KnownSigner;
+  readonly sinceMs: number;
+}
+
+/** Keys kept ready, one of each actor: some kilobytes each. */
 const READY_MAX = 5_000;
 
 /** Other processes change keys in the database, too. */
@@ -48,8 +69,16 @@ const READY_MS = 5 * 60 * 1000;
 /** How often a known actor is asked for again because a signature fails. */
 const RENEW_MS = 10 * 60 * 1000;
 
+/** Profiles in whose name nobody has signed yet: each may be as long as a document. */
+const UNPROVEN_MAX = 50;
+
 /** Actors of whom it is remembered when they were asked for. */
 const RENEWED_MAX = 10_000;
+
+interface Unproven {
+  readonly profile: Profile;
+  readonly sinceMs: number;
+}
 
 interface Row {
   readonly id: bigint;
@@ -64,14 +93,15 @@ export function openSignerKeys(
   fetcher: Fetcher,
   clock: Clock,
 ): SignerKeys {
-  const ready = recent<string, { readonly known: KnownSigner; readonly sinceMs: number }>(
-    READY_MAX,
-  );
+  const ready = recent<string, Ready>(READY_MAX);
   const renewed = recent<string, number>(RENEWED_MAX);
+  const unproven = recent<string, Unproven>(UNPROVEN_MAX);
+  let forgotten = 0;
   const placeOf = (keyId: string, actorUri: string) => `${keyId} ${actorUri}`;
 
   const read = together(async (place: string): Promise<KnownSigner> => {
     const [keyId, actorUri] = place.split(" ") as [string, string];
+    const before = forgotten;
     // A key counts only for the actor in whose own document it was found.
     const [row] = await sql<Row[]>`
       SELECT a.id, a.fetched_at IS NOT NULL AS is_read, a.deleted_at IS NOT NULL AS is_deleted, k.public_pem
@@ -83,14 +113,12 @@ export function openSignerKeys(
     const signer: Signer = {
       actor: row.id,
       publicPem: row.public_pem,
-      key: new CryptographicKey({
-        id: new URL(keyId),
-        owner: new URL(actorUri),
-        publicKey: await importPublicKey(row.public_pem),
-      }),
+      key: await keyOf(keyId, actorUri, row.public_pem),
     };
     const known: KnownSigner = { standing: "signs", signer };
-    ready.set(place, { known, sinceMs: clock.real().epochMilliseconds });
+    // What changed while it was read is read again.
+    if (forgotten === before)
+      ready.set(actorUri, { keyId, known, sinceMs: clock.real().epochMilliseconds });
     return known;
   });
 
@@ -102,21 +130,54 @@ export function openSignerKeys(
     await fetcher.actor(actorUri, { newerThan: clock.now() });
   });
 
+  const meet = together(async (actorUri: string): Promise<Unproven> => {
+    const now = clock.real().epochMilliseconds;
+    const met = unproven.get(actorUri);
+    if (met !== undefined && now - met.sinceMs < RENEW_MS) return met;
+    const made = { profile: await fetcher.profile(actorUri), sinceMs: now };
+    unproven.set(actorUri, made);
+    return made;
+  });
+
+  /** Once for all who wait for it. */
+  const keep = together((profile: Profile) => fetcher.remember(profile));
+
   return {
     async known(keyId, actorUri) {
-      const place = placeOf(keyId, actorUri);
-      const kept = ready.get(place);
+      const kept = ready.get(actorUri);
       const isFresh =
-        kept !== undefined && clock.real().epochMilliseconds - kept.sinceMs < READY_MS;
-      return isFresh ? kept.known : read(place);
+        kept?.keyId === keyId && clock.real().epochMilliseconds - kept.sinceMs < READY_MS;
+      return isFresh ? kept.known : read(placeOf(keyId, actorUri));
     },
-    async ask(keyId, actorUri, isRead) {
+    async isKnown(keyId) {
+      const rows = await sql`SELECT FROM actor_key WHERE id = ${keyId}`;
+      return rows.length > 0;
+    },
+    async ask(keyId, actorUri, { isRead, isTrue }) {
       if (isRead) await renew(actorUri);
-      else await fetcher.actor(actorUri);
-      const place = placeOf(keyId, actorUri);
-      ready.delete(place);
-      const known = await read(place);
-      return known.standing === "signs" ? known.signer : undefined;
+      else {
+        const { profile } = await meet(actorUri);
+        const found = profile.keys.find(({ id }) => id === keyId);
+        if (found === undefined) return undefined;
+        if (!(await isTrue(await keyOf(keyId, actorUri, found.publicPem)))) return undefined;
+        await keep(profile);
+      }
+      ready.delete(actorUri);
+      const known = await read(placeOf(keyId, actorUri));
+      if (known.standing !== "signs") return undefined;
+      return !isRead || (await isTrue(known.signer.key)) ? known.signer : undefined;
+    },
+    forget(actorUri) {
+      forgotten += 1;
+      ready.delete(actorUri);
     },
   };
+}
+
+async function keyOf(keyId: string, owner: string, publicPem: string): Promise<CryptographicKey> {
+  return new CryptographicKey({
+    id: new URL(keyId),
+    owner: new URL(owner),
+    publicKey: await importPublicKey(publicPem),
+  });
 }

@@ -5,11 +5,12 @@ import { eq } from "drizzle-orm";
 import { Hono } from "hono";
 import {
   type FoundInstance,
+  isUnheard,
   mayMeet,
   openPeer,
   type Peer,
-  peerOfActor,
   type PeerId,
+  pinAgain,
 } from "../../features/peer/peer.ts";
 import { peer as peers, peerKey } from "../../features/peer/schema.ts";
 import { publicKeyOf } from "../../features/statement/proof.ts";
@@ -22,7 +23,13 @@ import {
 } from "../../features/statement/take.ts";
 import { instanceActor, type StatementParts } from "../../features/statement/write.ts";
 import { type JsonLimits, JsonFault, parseJson } from "../../rules/json.ts";
-import { type Frame, NAMESPACE, originOf, STATEMENT_BYTES_MAX } from "../../rules/statement.ts";
+import {
+  type Frame,
+  NAMESPACE,
+  originOf,
+  readFrame,
+  STATEMENT_BYTES_MAX,
+} from "../../rules/statement.ts";
 import { recent, together } from "../../store/recent.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Clock } from "../../store/time.ts";
@@ -72,15 +79,14 @@ export async function takePosted(
       return statusOf({ outcome: "malformed" });
     throw error;
   }
-  const actor = (document as { actor?: unknown } | null)?.actor;
-  const known =
-    typeof actor === "string" ? await peerOfActor(statements.database.drizzle, actor) : undefined;
-  if (known?.state === "open" && !(await isFresh(known.id))) return BEHIND;
-  let taken = await takeStatement(statements, kinds, document, clock.now());
+  const take = () => takeStatement(statements, kinds, document, clock.now(), isFresh);
+  let taken = await take();
+  if (taken.outcome === "unpinnedKey" && (await pinAnew({ statements, meet, clock }, document)))
+    taken = await take();
   if (taken.outcome === "unknownPeer" && taken.introduces !== undefined) {
     const refusal = await introduce({ statements, meet, clock }, taken.introduces);
     if (refusal !== undefined) return refusal;
-    taken = await takeStatement(statements, kinds, document, clock.now());
+    taken = await take();
   }
   const answer = statusOf(taken);
   // An inbox gives no answers: the Receipt is posted.
@@ -159,6 +165,26 @@ async function introduce(
     if (!(error instanceof Refusal)) throw error;
     return UNKNOWN;
   }
+}
+
+/**
+ * Of a peer that was found, and never heard, the keys may have changed since: they are asked for once more, and pinned
+ * if one of them signed what it says.
+ *
+ * @returns whether they are others now
+ */
+async function pinAnew(
+  { statements: { database }, meet, clock }: Pick<LedgerParts, "statements" | "meet" | "clock">,
+  document: unknown,
+): Promise<boolean> {
+  const frame = readFrame(document);
+  if ("fault" in frame || !(await isUnheard(database.drizzle, frame.actor))) return false;
+  const origin = originOf(frame.actor);
+  const found = origin === undefined ? undefined : await meet(origin);
+  if (found === undefined || found === "busy" || found.actor !== frame.actor) return false;
+  if (!isSignedByOne(frame, found.keys)) return false;
+  await database.drizzle.transaction((tx) => pinAgain(tx, found, clock.now()));
+  return true;
 }
 
 /** `/ledger`: what this instance says about itself, statements in, and the logs for those whom they concern. */
@@ -263,14 +289,6 @@ const TOO_LARGE = {
   }),
 } as const;
 
-const BEHIND = {
-  status: 503,
-  body: JSON.stringify({
-    error: "behind",
-    error_description: "This instance is getting its own log back. Please try again.",
-  }),
-} as const;
-
 const BUSY = {
   status: 503,
   body: JSON.stringify({
@@ -307,7 +325,7 @@ export function statusOf(taken: Taken): {
 
 type Fault = Exclude<Taken["outcome"], "Accept" | "Reject" | "Noted" | "replay" | "heard" | "gap">;
 
-const STATUS: Readonly<Record<Fault, 400 | 401 | 403 | 409 | 429>> = {
+const STATUS: Readonly<Record<Fault, 400 | 401 | 403 | 409 | 429 | 503>> = {
   malformed: 400,
   badContext: 400,
   wrongAudience: 400,
@@ -321,6 +339,7 @@ const STATUS: Readonly<Record<Fault, 400 | 401 | 403 | 409 | 429>> = {
   fork: 409,
   frozen: 409,
   tooMany: 429,
+  behind: 503,
 };
 
 const SENTENCE: Readonly<Record<Fault, string>> = {
@@ -337,6 +356,7 @@ const SENTENCE: Readonly<Record<Fault, string>> = {
   fork: "Another statement has this place in the log. Both are kept, and the line is frozen.",
   frozen: "The line is frozen. The operators have to talk.",
   tooMany: "More statements than a day holds. Please try again tomorrow.",
+  behind: "This instance is getting its own log back. Please try again.",
 };
 
 /** While a line is frozen nothing of it is told, either: its key may be in wrong hands. */

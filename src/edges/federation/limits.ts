@@ -105,6 +105,39 @@ export function openBuckets({ burst, perSecond }: Rate): Buckets {
   };
 }
 
+/** How many may be inside at the same time. */
+export interface Room {
+  readonly perSender: number;
+  readonly all: number;
+}
+
+/** Counts who is inside. */
+export interface Crowd {
+  /** The way out again, to be called once; or who has taken all the room: the sender himself, or all together. */
+  enter(sender: string): (() => void) | "sender" | "all";
+}
+
+/** Makes a room in which nobody is yet. */
+export function openCrowd({ perSender, all }: Room): Crowd {
+  const inside = new Map<string, number>();
+  let together = 0;
+  return {
+    enter(sender) {
+      const many = inside.get(sender) ?? 0;
+      if (many >= perSender) return "sender";
+      if (together >= all) return "all";
+      inside.set(sender, many + 1);
+      together += 1;
+      return () => {
+        together -= 1;
+        const left = inside.get(sender)! - 1;
+        if (left === 0) inside.delete(sender);
+        else inside.set(sender, left);
+      };
+    },
+  };
+}
+
 /** Whom an address stands for: one address of IPv4, and of IPv6 the 64 bits that one customer gets at least. */
 export function senderOf(remoteAddress: string): string {
   if (!ipaddr.isValid(remoteAddress)) return remoteAddress;

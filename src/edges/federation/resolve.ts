@@ -7,7 +7,14 @@ import { rememberProfile } from "../../features/account/remember.ts";
 import { actor } from "../../features/account/schema.ts";
 import { thingOfDocument } from "../../features/thing/document.ts";
 import { findPayee, findThing, type Resolver } from "../../features/thing/find.ts";
-import { type NewThing, rememberThing, thingAt, type ThingId } from "../../features/thing/thing.ts";
+import { postAt } from "../../features/post/find.ts";
+import {
+  type NewThing,
+  rememberThing,
+  thingAt,
+  type ThingId,
+  thingWith,
+} from "../../features/thing/thing.ts";
 import { idOf, typesOf } from "../../rules/activity-streams.ts";
 import {
   ADDRESS_CHARS_MAX,
@@ -20,6 +27,7 @@ import { type Database, retrying } from "../../store/database.ts";
 import { type Egress, EgressError } from "../../store/egress.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Clock } from "../../store/time.ts";
+import { fetchPost } from "./afterwards.ts";
 import { type Fetched, type Fetcher, StatusError } from "./fetch.ts";
 import { isActivityType, mediaTypeOf } from "./media.ts";
 
@@ -38,6 +46,7 @@ export function openResolver(parts: ResolveParts): Resolver {
   return {
     thing: (text) => resolveThing(parts, text),
     actor: (text) => resolveActor(parts, text),
+    post: (text) => resolvePost(parts, text),
   };
 }
 
@@ -68,7 +77,8 @@ const ACTOR_TYPES: ReadonlySet<string> = new Set([
  * boosted, a page what it says its document is. Its authors are read, too, so that they can be told.
  *
  * @throws Refusal "no_payee" when nobody could be paid for it, "url_invalid" for what is no address that may be
- *   asked, "document_invalid" when a server speaks for another one, "unreachable" when it does not answer
+ *   asked, "document_invalid" when a server speaks for another one, "unreachable" when it does not answer,
+ *   "payee_blocked" when its host or one of its authors is blocked
  */
 export async function resolveThing(parts: ResolveParts, text: string): Promise<ThingId> {
   const { database, clock } = parts;
@@ -109,6 +119,30 @@ export async function resolveActor(parts: ResolveParts, text: string): Promise<A
     if (!isActor(document) || isOwn(database, String(document["id"]))) throw unknown();
     return rememberActor(parts, document);
   });
+}
+
+/**
+ * The post at an address: from the database, else from its own server.
+ *
+ * @throws Refusal "not_found" for what is no post that everybody may read, and as for things
+ */
+export async function resolvePost(
+  parts: ResolveParts,
+  text: string,
+): Promise<{ readonly id: bigint; readonly uri: string }> {
+  const { database } = parts;
+  const address = async () => {
+    if ((await postAt(database.drizzle, text)) !== undefined) return text;
+    const thing = await resolveThing(parts, text);
+    return (await thingWith(database.drizzle, thing)).uri;
+  };
+  const uri = await address();
+  const known = await postAt(database.drizzle, uri);
+  if (known !== undefined) return { id: known.id, uri };
+  if (isOwn(database, uri)) throw new Refusal("not_found");
+  const found = await answering(uri, () => fetchPost(parts, uri));
+  if (found === undefined) throw new Refusal("not_found");
+  return found;
 }
 
 /** True for what only this instance can know. */

@@ -2,7 +2,6 @@
 
 import { getLogger } from "@logtape/logtape";
 import type { Federation } from "@fedify/fedify";
-import { isDocument } from "../../rules/activity-streams.ts";
 import { ensureOwnActors } from "../../features/account/own.ts";
 import { standingNamed } from "../../features/account/person.ts";
 import type { ActorKeys } from "../../features/account/secret.ts";
@@ -11,11 +10,10 @@ import type { Clock } from "../../store/time.ts";
 import { wantsDocument } from "./accept.ts";
 import { ourFederation, type Visit } from "./actors.ts";
 import { documentAnswer, nothingHere, refusalAnswer } from "./answers.ts";
-import { likeAnswer, postAnswer } from "./documents-served.ts";
+import { likeAnswer, outboxAnswer, postAnswer } from "./documents-served.ts";
 import type { Door } from "./door.ts";
 import { addInbox, skeletonOf } from "./inbox.ts";
 import { emptyCollection, instanceActorDocument, type StatementKey } from "./instance-actor.ts";
-import { ACTIVITY_BYTES_MAX, type BodyFault, readBody } from "./limits.ts";
 import { nodeInfo, nodeInfoLinks } from "./nodeinfo.ts";
 import { hostMeta, personIn, webfingerOfInstance } from "./webfinger.ts";
 
@@ -124,7 +122,12 @@ function reader(parts: FederationParts, federation: Federation<Visit>) {
       async (_, [name]) => documentAnswer(emptyCollection(`${origin}/actor/${name}`)),
     ],
     [
-      /^\/users\/[^/]+(?:\/(?:followers|following|outbox))?$/,
+      /^\/users\/([^/]+)\/outbox$/,
+      (request, [name], url) =>
+        document(() => outboxAnswer(database, name!, url.searchParams.get("cursor")))(request, []),
+    ],
+    [
+      /^\/users\/[^/]+(?:\/(?:followers|following))?$/,
       async (request, _, url) =>
         wantsDocument(request.headers.get("accept")) ? byLibrary(request, url) : undefined,
     ],
@@ -149,41 +152,30 @@ function poster(parts: FederationParts, federation: Federation<Visit>) {
   const { database, door, takeStatement } = parts;
   const { origin } = database.settings;
 
-  const enter = async (request: Request, remoteAddress: string): Promise<Response> => {
-    const admitted = await door(request, remoteAddress);
-    if (admitted instanceof Response) return admitted;
-    // A request of our own making: nothing of what was sent goes on, but what the door let in.
-    const answer = await federation.fetch(
-      new Request(`${origin}/inbox`, {
-        method: "POST",
-        headers: { "content-type": "application/activity+json" },
-        body: JSON.stringify(skeletonOf(admitted)),
-      }),
-      { contextData: { admitted } },
-    );
-    if (answer.ok) return new Response(null, { status: 202 });
-    return answer.status >= 500
-      ? unavailable()
-      : refusalAnswer(400, "activity_invalid", "This activity cannot be read.");
-  };
+  const enter = (request: Request, remoteAddress: string): Promise<Response> =>
+    door(request, remoteAddress, async (entry) => {
+      if ("statement" in entry) return takeStatement(entry.statement, request);
+      // A request of our own making: nothing of what was sent goes on, but what the door let in.
+      const answer = await federation.fetch(
+        new Request(`${origin}/inbox`, {
+          method: "POST",
+          headers: { "content-type": "application/activity+json" },
+          body: JSON.stringify(skeletonOf(entry)),
+        }),
+        { contextData: { admitted: entry } },
+      );
+      if (answer.ok) return new Response(null, { status: 202 });
+      return answer.status >= 500
+        ? unavailable()
+        : refusalAnswer(400, "activity_invalid", "This activity cannot be read.");
+    });
 
   return async (
     request: Request,
     url: URL,
     remoteAddress: string,
   ): Promise<Response | undefined> => {
-    if (url.pathname === "/inbox") {
-      const body = await readBody(request);
-      if ("fault" in body) return BODY_ANSWERS[body.fault]();
-      const whole = new Request(request.url, {
-        method: "POST",
-        headers: request.headers,
-        body: body.bytes,
-      });
-      return hasTwoTypes(body.bytes)
-        ? guarded(database, () => takeStatement(body.bytes, whole))
-        : guarded(database, () => enter(whole, remoteAddress));
-    }
+    if (url.pathname === "/inbox") return guarded(database, () => enter(request, remoteAddress));
     const name = /^\/users\/([^/]+)\/inbox$/.exec(url.pathname)?.[1];
     if (name === undefined) return undefined;
     return guarded(database, async () => {
@@ -213,23 +205,4 @@ function unavailable(): Response {
   const answer = refusalAnswer(503, "unavailable", "That did not work just now. Try again later.");
   answer.headers.set("retry-after", "60");
   return answer;
-}
-
-const BODY_ANSWERS: Readonly<Record<BodyFault, () => Response>> = {
-  body_too_large: () =>
-    refusalAnswer(413, "body_too_large", `At most ${ACTIVITY_BYTES_MAX} bytes are taken.`),
-  body_too_slow: () => refusalAnswer(408, "body_too_slow", "The body did not come in time."),
-  body_encoded: () => refusalAnswer(415, "body_encoded", "Bodies are taken as they are, unpacked."),
-  body_broken: () => refusalAnswer(400, "body_broken", "The body broke off."),
-};
-
-/** Statements have two types, activities one. What cannot be read is no statement; the door says what is wrong. */
-function hasTwoTypes(body: Uint8Array): boolean {
-  try {
-    const document: unknown = JSON.parse(Buffer.from(body).toString("utf8"));
-    const type = isDocument(document) ? document["type"] : undefined;
-    return Array.isArray(type) && type.length === 2;
-  } catch {
-    return false;
-  }
 }

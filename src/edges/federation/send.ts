@@ -26,8 +26,8 @@ export type Outcome =
       readonly pauseMs?: number | undefined;
       readonly isRow?: boolean;
     }
-  /** Only this one waits. */
-  | { readonly kind: "later"; readonly error: string };
+  /** Only this one waits; `isGone`: when it never arrives, nothing answers at this inbox any more. */
+  | { readonly kind: "later"; readonly error: string; readonly isGone?: boolean };
 
 /** What is posted. */
 export interface Post {
@@ -74,13 +74,13 @@ export function openSender(
   };
 
   return async (due, first) => {
-    const { said, sender } = due;
-    let { inbox } = said;
-    if (said.kind === "flattr" && inbox === undefined) {
+    const { target, sender } = due;
+    let { inbox } = target;
+    if (target.inbox === undefined) {
       try {
         // Known without an inbox, it may have another one by now: its own server is asked.
         const newerThan = clock.now();
-        inbox = await inboxOf(database, await fetcher.actor(said.payee, { newerThan }));
+        inbox = await inboxOf(database, await fetcher.actor(target.actor, { newerThan }));
       } catch (error) {
         return outcomeOfFetch(error);
       }
@@ -123,7 +123,10 @@ export async function post(
 }
 
 /** What stays written when neither signature was believed. */
-export const UNSIGNED = "401";
+const UNSIGNED = "401";
+
+/** What stays written when there is no such inbox, or no such actor. */
+const MISSING = "404";
 
 async function postOnce(
   { egress, clock }: Pick<SenderParts, "egress" | "clock">,
@@ -158,7 +161,9 @@ export function outcomeOf(
 ): Outcome {
   const error = String(status);
   if ((status >= 200 && status < 300) || status === 409) return { kind: "taken", signature };
-  if (status === 404 || status === 410) return { kind: "ended", error, isGone: true };
+  if (status === 410) return { kind: "ended", error, isGone: true };
+  // Gone, or a proxy that lost its way for an hour: days will tell.
+  if (status === 404) return { kind: "later", error: MISSING, isGone: true };
   if (status === 429 || status === 503)
     return { kind: "host", error, pauseMs: retryAfterMs(retryAfter, nowMs) };
   if (status === 502 || status === 504 || (status >= 520 && status <= 530))
@@ -202,17 +207,20 @@ export function outcomeOfFetch(error: unknown): Outcome {
   throw error;
 }
 
-/** A delivery that its host keeps refusing is tried so often: for about two weeks. */
-const TRIES_MAX = 18;
+/**
+ * A delivery that its host keeps refusing is tried so often: for two weeks. Also one whose signature is not believed:
+ * whoever could not fetch our key remembers that for a while, and we may have been away for days.
+ */
+const TRIES_MAX = 22;
 
-/** A signature that is not believed will not be believed more often; four tries take three quarters of an hour. */
-const UNSIGNED_TRIES_MAX = 4;
+/** Somebody who is not there is asked for so often: for three days. */
+const MISSING_TRIES_MAX = 10;
 
 /** When a delivery is tried again that only it failed; undefined: never. */
 export function pauseOf(
   { id, attempts }: { id: bigint; attempts: number },
   error: string,
 ): number | undefined {
-  const most = error === UNSIGNED ? UNSIGNED_TRIES_MAX : TRIES_MAX;
+  const most = error === MISSING ? MISSING_TRIES_MAX : TRIES_MAX;
   return attempts >= most ? undefined : deliveryPauseMs(attempts, id);
 }

@@ -2,12 +2,15 @@
 
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer, type ServerType } from "@hono/node-server";
+import ipaddr from "ipaddr.js";
 
 /** Where to listen. */
 export interface Where {
   readonly hosts: readonly string[];
   /** 0: any free one. */
   readonly port: number;
+  /** Addresses and ranges of proxies that are believed when they say for whom they ask. */
+  readonly trustedProxies: readonly string[];
 }
 
 /** A server that answers. */
@@ -23,8 +26,11 @@ export interface Listening {
 export type Fetch = (request: Request, remoteAddress: string) => Response | Promise<Response>;
 
 /** Headers and whole requests of slow clients: they hold a socket each. */
-const HEADERS_MS_MAX = 15_000;
+const HEADERS_MS_MAX = 10_000;
 const REQUEST_MS_MAX = 60_000;
+
+/** How often it is looked for such. */
+const SLOW_LOOKED_FOR_MS = 2_000;
 
 /** How long running requests may take when the instance stops. */
 const DRAIN_MS_MAX = 20_000;
@@ -34,13 +40,19 @@ const DRAIN_MS_MAX = 20_000;
  *
  * @throws Error with a sentence when the port is taken or none of the addresses exists here
  */
-export async function serveHttp(fetch: Fetch, { hosts, port }: Where): Promise<Listening> {
+export async function serveHttp(
+  fetch: Fetch,
+  { hosts, port, trustedProxies }: Where,
+): Promise<Listening> {
+  const isTrusted = trustIn(trustedProxies);
+  const answer: Answer = (request, { incoming }) =>
+    fetch(request, remoteAddressOf(request, incoming.socket.remoteAddress ?? "", isTrusted));
   const servers: ServerType[] = [];
   let chosen = port;
   let missing: unknown;
   for (const host of hosts) {
     try {
-      const server = await listen(fetch, host, chosen);
+      const server = await listen(answer, host, chosen);
       servers.push(server);
       chosen = (server.address() as AddressInfo).port;
     } catch (error) {
@@ -70,11 +82,21 @@ export async function serveHttp(fetch: Fetch, { hosts, port }: Where): Promise<L
   };
 }
 
-async function listen(fetch: Fetch, host: string, port: number): Promise<ServerType> {
+type Answer = (
+  request: Request,
+  connection: {
+    readonly incoming: { readonly socket: { readonly remoteAddress?: string | undefined } };
+  },
+) => Response | Promise<Response>;
+
+async function listen(fetch: Answer, host: string, port: number): Promise<ServerType> {
   const server = createAdaptorServer({
-    fetch: (request, { incoming }) =>
-      fetch(request, remoteAddressOf(request, incoming.socket.remoteAddress ?? "")),
-    serverOptions: { headersTimeout: HEADERS_MS_MAX, requestTimeout: REQUEST_MS_MAX },
+    fetch,
+    serverOptions: {
+      headersTimeout: HEADERS_MS_MAX,
+      requestTimeout: REQUEST_MS_MAX,
+      connectionsCheckingInterval: SLOW_LOOKED_FOR_MS,
+    },
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -100,14 +122,35 @@ async function close(server: ServerType): Promise<void> {
   });
 }
 
+/** True for the addresses of proxies that are believed. */
+function trustIn(trustedProxies: readonly string[]): (address: string) => boolean {
+  const ranges = trustedProxies.map((range): [ipaddr.IPv4 | ipaddr.IPv6, number] => {
+    if (range.includes("/")) return ipaddr.parseCIDR(range);
+    const address = ipaddr.parse(range);
+    return [address, address.kind() === "ipv4" ? 32 : 128];
+  });
+  return (text) => {
+    const address = ipaddr.process(text);
+    return ranges.some(
+      ([base, bits]) => address.kind() === base.kind() && address.match(base, bits),
+    );
+  };
+}
+
 /**
- * Who asks. What a proxy adds is believed only of one on this machine, and of what it says only the last address,
- * which it wrote itself.
+ * Who asks. Each proxy adds whom it heard at the end; so the list is read from there, as long as it is a trusted proxy
+ * who says it. What stands before that was said by a stranger.
  */
-export function remoteAddressOf(request: Request, socketAddress: string): string {
-  const isLocal = /^(?:::ffff:)?127\.|^::1$/.test(socketAddress);
-  const forwarded = isLocal
-    ? request.headers.get("x-forwarded-for")?.split(",").at(-1)?.trim()
-    : "";
-  return forwarded === undefined || forwarded === "" ? socketAddress : forwarded;
+export function remoteAddressOf(
+  request: Request,
+  socketAddress: string,
+  isTrusted: (address: string) => boolean,
+): string {
+  const said = request.headers.get("x-forwarded-for")?.split(",").toReversed() ?? [];
+  let address = socketAddress;
+  for (const earlier of said.map((text) => text.trim())) {
+    if (!ipaddr.isValid(address) || !isTrusted(address) || !ipaddr.isValid(earlier)) break;
+    address = earlier;
+  }
+  return address;
 }

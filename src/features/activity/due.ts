@@ -7,7 +7,7 @@ import type { ActorId } from "../account/actor.ts";
 
 /** What is sent: a message as it was written, or the Like or Undo of a flattr. */
 export type Said =
-  | { readonly kind: "message"; readonly message: bigint; readonly inbox: string }
+  | { readonly kind: "message"; readonly message: bigint }
   | {
       readonly kind: "flattr";
       readonly flattr: bigint;
@@ -15,26 +15,31 @@ export type Said =
       readonly patron: string;
       readonly thing: string;
       readonly payee: string;
-      readonly payeeHost: string;
-      /** Undefined: not known yet, or forgotten because nothing answers there. */
-      readonly inbox: string | undefined;
       readonly at: Temporal.Instant;
     };
+
+/** Where it goes: to an inbox, or to an actor whose inbox is not known yet, or was forgotten. */
+export type Target =
+  | { readonly inbox: string }
+  | { readonly inbox: undefined; readonly actor: string; readonly host: string };
 
 /** A delivery that is due and leased to whoever took it. */
 export interface Due {
   readonly id: bigint;
   readonly activity: string;
   readonly said: Said;
+  readonly target: Target;
   /** Who signs. */
   readonly sender: ActorId;
   /** This try included. */
   readonly attempts: number;
   /** Since when it wants to leave, by the clock of the domain. */
   readonly at: Temporal.Instant;
+  /** Whose lease this is: the row is ours as long as it says so. */
+  readonly lease: Temporal.Instant;
 }
 
-/** A row whose Like cannot be told any more, since its patron, thing or payee is gone. */
+/** A row that is told to nobody: its patron, thing or payee is gone, or the operator blocked whom it was for. */
 export interface Orphan {
   readonly id: bigint;
 }
@@ -56,6 +61,7 @@ interface Row {
   readonly thing: string | null;
   readonly payee: string | null;
   readonly payee_host: string | null;
+  readonly blocked: boolean;
 }
 
 /**
@@ -75,9 +81,15 @@ export async function takeDue(
       SELECT id, subject, inbox, payee FROM delivery WHERE due_at <= ${sqlTime(now)}
        ORDER BY due_at LIMIT ${limit} FOR UPDATE SKIP LOCKED),
     behind AS MATERIALIZED (
-      SELECT due.id, max(e.due_at) AS due_at
-        FROM due JOIN delivery e ON e.subject = due.subject AND e.id < due.id AND (e.inbox = due.inbox OR e.payee = due.payee)
-       GROUP BY due.id),
+      -- One row of the index for each that is due, however many there are about its subject.
+      SELECT due.id, first.due_at
+        FROM due CROSS JOIN LATERAL (
+             (SELECT e.due_at FROM delivery e
+               WHERE e.subject = due.subject AND e.inbox = due.inbox AND e.id < due.id ORDER BY e.id LIMIT 1)
+             UNION ALL
+             (SELECT e.due_at FROM delivery e
+               WHERE e.subject = due.subject AND due.inbox IS NULL AND e.inbox IS NULL AND e.payee = due.payee AND e.id < due.id
+               ORDER BY e.id LIMIT 1)) AS first),
     waiting AS (
       -- Later than any lease: that one rests, so this one may rest as long.
       UPDATE delivery d SET due_at = CASE WHEN behind.due_at > ${sqlTime(lease)} THEN behind.due_at
@@ -88,8 +100,12 @@ export async function takeDue(
         FROM due WHERE d.id = due.id AND NOT EXISTS (SELECT FROM behind WHERE behind.id = due.id)
       RETURNING d.*)
     SELECT t.id, t.activity, t.attempts, t.at, t.message, t.flattr, t.period,
-           CASE WHEN t.message IS NULL THEN COALESCE(e.inbox, e.shared_inbox) ELSE t.inbox END AS inbox,
-           COALESCE(m.sender, p.id) AS sender, p.uri AS patron, g.uri AS thing, e.uri AS payee, e.host AS payee_host
+           COALESCE(t.inbox, e.inbox, e.shared_inbox) AS inbox,
+           COALESCE(m.sender, p.id) AS sender, p.uri AS patron, g.uri AS thing, e.uri AS payee, e.host AS payee_host,
+           EXISTS (SELECT FROM block b
+                    WHERE b.until IS NULL
+                      AND ((b.kind = 'host' AND b.target IN (e.host, substring(t.inbox FROM '^https?://([^/?#]+)')))
+                           OR (b.kind = 'payee' AND b.target = e.uri))) AS blocked
       FROM taken t
       LEFT JOIN message m ON m.id = t.message
       LEFT JOIN account c ON c.id = t.patron
@@ -101,19 +117,20 @@ export async function takeDue(
   const due: Due[] = [];
   const orphans: Orphan[] = [];
   for (const row of rows) {
-    const said = saidOf(row);
-    if (said === undefined || row.sender === null) orphans.push({ id: row.id });
+    const [said, target] = [saidOf(row), targetOf(row)];
+    if (said === undefined || target === undefined || row.sender === null || row.blocked)
+      orphans.push({ id: row.id });
     else {
       const { id, activity, attempts, sender } = row;
-      due.push({ id, activity, said, sender, attempts, at: fromSqlTime(row.at) });
+      due.push({ id, activity, said, target, sender, attempts, at: fromSqlTime(row.at), lease });
     }
   }
   return { due, orphans };
 }
 
 function saidOf(row: Row): Said | undefined {
-  if (row.message !== null) return { kind: "message", message: row.message, inbox: row.inbox! };
-  const { flattr, period, patron, thing, payee, payee_host: payeeHost } = row;
+  if (row.message !== null) return { kind: "message", message: row.message };
+  const { flattr, period, patron, thing, payee } = row;
   if (patron === null || thing === null || payee === null) return undefined;
   return {
     kind: "flattr",
@@ -122,10 +139,13 @@ function saidOf(row: Row): Said | undefined {
     patron,
     thing,
     payee,
-    payeeHost: payeeHost!,
-    inbox: row.inbox ?? undefined,
     at: fromSqlTime(row.at),
   };
+}
+
+function targetOf({ inbox, payee, payee_host: host }: Row): Target | undefined {
+  if (inbox !== null) return { inbox };
+  return payee === null || host === null ? undefined : { inbox: undefined, actor: payee, host };
 }
 
 /** PostgreSQL's type of lists of text; the statement says what they are. */
@@ -146,9 +166,16 @@ export async function endDeliveries(
       DELETE FROM delivery WHERE id = ANY(${sql.array(ids.map(String), TEXTS)}::bigint[])
       RETURNING id, subject, inbox, payee, message),
     freed AS (
-      -- Only what was never taken: a lease must not become due while somebody holds it.
+      -- Only the next one, and only what was never taken: a lease must not become due while somebody holds it.
       UPDATE delivery d SET due_at = ${sqlTime(now)}
-        FROM gone WHERE d.subject = gone.subject AND d.id > gone.id AND d.attempts = 0 AND (d.inbox = gone.inbox OR d.payee = gone.payee))
+        FROM gone CROSS JOIN LATERAL (
+             (SELECT n.id FROM delivery n
+               WHERE n.subject = gone.subject AND n.inbox = gone.inbox AND n.id > gone.id ORDER BY n.id LIMIT 1)
+             UNION ALL
+             (SELECT n.id FROM delivery n
+               WHERE n.subject = gone.subject AND gone.inbox IS NULL AND n.inbox IS NULL AND n.payee = gone.payee AND n.id > gone.id
+               ORDER BY n.id LIMIT 1)) AS next
+       WHERE d.id = next.id AND d.attempts = 0)
     SELECT DISTINCT message, subject FROM gone WHERE message IS NOT NULL`,
   );
   if (gone.length === 0) return;
@@ -176,6 +203,8 @@ export async function forgetMessages({ sql }: Pick<Database, "sql">): Promise<vo
 /** A delivery that is tried again, and when. */
 export interface Later {
   readonly id: bigint;
+  /** As it was taken: whoever took it since then has it. */
+  readonly lease: Temporal.Instant;
   readonly due: Temporal.Instant;
   /** Undefined: it was not tried, and the try does not count. */
   readonly error: string | undefined;
@@ -184,7 +213,7 @@ export interface Later {
 /** Longest text of an error that is kept. */
 const ERROR_CHARS_MAX = 200;
 
-/** Puts deliveries back. */
+/** Puts deliveries back that are still ours; what somebody else took when our lease had ended stays his. */
 export async function putBack(
   { sql }: Pick<Database, "sql">,
   rows: readonly Later[],
@@ -196,8 +225,9 @@ export async function putBack(
        SET due_at = g.due, last_error = COALESCE(g.error, d.last_error),
            attempts = d.attempts - CASE WHEN g.error IS NULL THEN 1 ELSE 0 END
       FROM unnest(${column(({ id }) => String(id))}::bigint[], ${column(({ due }) => sqlTime(due))}::timestamptz[],
-                  ${column(({ error }) => error?.slice(0, ERROR_CHARS_MAX).replaceAll("\0", "") ?? null)}::text[]) AS g(id, due, error)
-     WHERE d.id = g.id`,
+                  ${column(({ lease }) => sqlTime(lease))}::timestamptz[],
+                  ${column(({ error }) => error?.slice(0, ERROR_CHARS_MAX).replaceAll("\0", "") ?? null)}::text[]) AS g(id, due, lease, error)
+     WHERE d.id = g.id AND d.due_at = g.lease`,
   );
 }
 
@@ -210,15 +240,18 @@ export async function messageText(
   return row?.document;
 }
 
-/** Nothing answers at an inbox any more: whoever had it is asked for another one before anything else is sent. */
+/**
+ * Nothing answers at an inbox any more. Whoever had it counts as never read, so that his own server is asked for
+ * another one before anything else is sent to him.
+ */
 export async function forgetInbox({ sql }: Pick<Database, "sql">, inbox: string): Promise<void> {
   const host = new URL(inbox).host;
   await sql`
-    UPDATE actor SET inbox = NULLIF(inbox, ${inbox}), shared_inbox = NULLIF(shared_inbox, ${inbox})
+    UPDATE actor SET inbox = NULLIF(inbox, ${inbox}), shared_inbox = NULLIF(shared_inbox, ${inbox}), fetched_at = NULL
      WHERE host = ${host} AND (inbox = ${inbox} OR shared_inbox = ${inbox})`;
 }
 
-/** Where a payee is told; undefined when it has no inbox or is gone. */
+/** Where an actor is told; undefined when it has no inbox or is gone. */
 export async function inboxOf(
   { sql }: Pick<Database, "sql">,
   actor: ActorId,

@@ -26,8 +26,8 @@ export const message = pgTable("message", {
  * What must leave the house, one row for each activity and inbox: written in the transaction of what it tells, taken
  * by a worker, gone when it has arrived.
  *
- * Either `message` says what is sent and `inbox` where to; or it is the Like or Undo of a flattr, written at the click
- * with nothing but ids, to the inbox of `payee` as soon as that is known.
+ * Either `message` says what is sent; or it is the Like or Undo of a flattr, written at the click with nothing but ids.
+ * It goes to `inbox`; without one to that of `payee`, as soon as that is known.
  */
 export const delivery = pgTable(
   "delivery",
@@ -41,6 +41,7 @@ export const delivery = pgTable(
     patron: id("patron"),
     thing: id("thing"),
     period: period("period"),
+    /** The actor that is told, where it is one. */
     payee: id("payee"),
     /** When the Like was made, for its `published`. */
     at: instant("at").notNull(),
@@ -58,10 +59,10 @@ export const delivery = pgTable(
     index("delivery_message")
       .on(table.message)
       .where(sql`${table.message} IS NOT NULL`),
-    index("delivery_subject").on(table.subject),
+    index("delivery_subject").on(table.subject, table.inbox, table.id),
     check(
       "delivery_what",
-      sql`(${table.message} IS NOT NULL AND ${table.inbox} IS NOT NULL) OR (${table.activity} IN ('Like', 'Undo') AND ${table.flattr} IS NOT NULL AND ${table.patron} IS NOT NULL AND ${table.thing} IS NOT NULL AND ${table.period} IS NOT NULL AND ${table.payee} IS NOT NULL)`,
+      sql`(${table.message} IS NOT NULL AND (${table.inbox} IS NOT NULL OR ${table.payee} IS NOT NULL)) OR (${table.activity} IN ('Like', 'Undo') AND ${table.flattr} IS NOT NULL AND ${table.patron} IS NOT NULL AND ${table.thing} IS NOT NULL AND ${table.period} IS NOT NULL AND ${table.payee} IS NOT NULL)`,
     ),
   ],
 );

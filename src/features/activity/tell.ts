@@ -24,8 +24,8 @@ export interface Telling {
 
 /**
  * Writes a message and one delivery for each inbox, shared inboxes once. Nothing is written when nobody elsewhere is
- * to be told. Actors and hosts that the operator blocked are not told, and neither are actors whose inbox is not
- * known: whoever must be reached is fetched before.
+ * to be told. Actors and hosts that the operator blocked are not told. Whoever was never read, or whose inbox was
+ * forgotten, is read when the delivery is due; whoever was read and has no inbox is not told.
  */
 export async function tell(
   tx: Tx,
@@ -40,21 +40,43 @@ export async function tell(
       UNION
       SELECT follower FROM follow WHERE followee = ${followersOf ?? null}::bigint AND state = 'accepted'),
     target AS MATERIALIZED (
-      SELECT DISTINCT COALESCE(a.shared_inbox, a.inbox) COLLATE "C" AS inbox
+      -- Where one inbox means one actor, it is kept who that is: a block may still stop what waits for him.
+      SELECT COALESCE(a.shared_inbox, a.inbox) COLLATE "C" AS inbox, CASE WHEN count(*) = 1 THEN min(a.id) END AS actor
         FROM told
         JOIN actor a ON a.id = told.actor
        WHERE a.host <> (SELECT host FROM actor WHERE id = ${sender}::bigint)
-         AND COALESCE(a.shared_inbox, a.inbox) IS NOT NULL
+         AND (COALESCE(a.shared_inbox, a.inbox) IS NOT NULL OR a.fetched_at IS NULL)
          AND a.deleted_at IS NULL
          AND NOT EXISTS (SELECT FROM block b WHERE b.until IS NULL
-                            AND ((b.kind = 'payee' AND b.target = a.uri) OR (b.kind = 'host' AND b.target = a.host)))),
+                            AND ((b.kind = 'payee' AND b.target = a.uri) OR (b.kind = 'host' AND b.target = a.host)))
+       -- Whose inbox is not known is told by himself.
+       GROUP BY 1, CASE WHEN COALESCE(a.shared_inbox, a.inbox) IS NULL THEN a.id END),
     said AS (
       INSERT INTO message (id, sender, document, at)
       SELECT new_id(${when}), ${sender}::bigint, ${JSON.stringify(document)}, ${when}
        WHERE EXISTS (SELECT FROM target)
       RETURNING id)
-    INSERT INTO delivery (id, activity, message, inbox, at, subject)
-    SELECT new_id(${when}), ${activity}, said.id, target.inbox, ${when}, ${subject}::bigint
+    INSERT INTO delivery (id, activity, message, inbox, payee, at, subject)
+    SELECT new_id(${when}), ${activity}, said.id, target.inbox, target.actor, ${when}, ${subject}::bigint
       FROM said, target
-     ORDER BY target.inbox`);
+     ORDER BY target.inbox, target.actor`);
+}
+
+/**
+ * Takes back what somebody said and nobody has begun to send, since something newer says the same: however often it is
+ * asked for, one answer waits.
+ */
+export async function untell(
+  tx: Tx,
+  { sender, activity, subject }: Pick<Telling, "sender" | "activity" | "subject">,
+): Promise<void> {
+  await tx.execute(sql`
+    WITH unsaid AS (
+      DELETE FROM delivery d USING message m
+       WHERE m.id = d.message AND m.sender = ${sender}::bigint AND d.subject = ${subject}::bigint
+         AND d.activity = ${activity} AND d.attempts = 0
+      RETURNING d.id, d.message)
+    DELETE FROM message m USING unsaid
+     WHERE m.id = unsaid.message
+       AND NOT EXISTS (SELECT FROM delivery d WHERE d.message = m.id AND d.id NOT IN (SELECT id FROM unsaid))`);
 }

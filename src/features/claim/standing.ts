@@ -1,7 +1,7 @@
 /** Who is not paid: creators who declined, actors and hosts that the operator blocked, actors that are gone. */
 
 import { and, eq, isNull, sql } from "drizzle-orm";
-import type { Database } from "../../store/database.ts";
+import type { Database, Tx } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { ensureActors } from "../account/actor.ts";
 import { actor } from "../account/schema.ts";
@@ -86,24 +86,31 @@ export async function unblockPayments(
   );
 }
 
-/** An actor is gone for good, and that was verified: as if it had declined. */
+/**
+ * An actor is gone for good, and that was verified: as if it had declined.
+ *
+ * @param also what else follows from it, in the same transaction; when it says false, nothing does
+ */
 export async function forgetActor(
   database: Database,
   { payee, at }: { payee: string; at: Temporal.Instant },
-): Promise<void> {
-  await change(database, at, async (tx) => {
+  also: (tx: Tx) => Promise<boolean> = () => Promise.resolve(true),
+): Promise<boolean> {
+  return change(database, at, async (tx) => {
     await lockStanding(tx);
+    if (!(await also(tx))) return false;
     const [gone] = await tx
       .update(actor)
       .set({ deletedAt: at })
       .where(and(eq(actor.uri, payee), isNull(actor.deletedAt)))
       .returning();
-    if (gone === undefined) return;
+    if (gone === undefined) return true;
     await giveBackOf(database, tx, {
       key: `return:gone:${gone.id}`,
       at,
       which: sql`a.owner = ${gone.id}`,
     });
+    return true;
   });
 }
 

@@ -17,7 +17,10 @@ export interface Gift {
   readonly thing: ThingId;
   /** click: meant as a flattr. favourite: counts unless the patron flattrs on purpose only (P5). */
   readonly source: "click" | "favourite";
-  /** Undefined: as the patron's preference says (P14). A private flattr is told to nobody. */
+  /**
+   * Undefined: as the patron's preference says (P14). A private flattr is told to nobody. That of a post that is not
+   * for everybody always is: nobody else is to learn its address, or who could read it.
+   */
   readonly private?: boolean | undefined;
   readonly at: Temporal.Instant;
 }
@@ -90,13 +93,15 @@ async function insertFlattrs({ sql, settings }: Database, gifts: readonly Gift[]
   const column = (of: (gift: Gift) => unknown) => sql.array(gifts.map(of) as string[], TEXTS);
   return sql<Row[]>`
     WITH gift AS MATERIALIZED (
-      SELECT g.n, g.source, g.at, g.patron, g.thing, p.actor, p.flattr_mode AS mode, COALESCE(g.private, p.flattrs_private) AS private, t.split
+      SELECT g.n, g.source, g.at, g.patron, g.thing, p.actor, p.flattr_mode AS mode, t.split,
+             COALESCE(g.private, p.flattrs_private) OR COALESCE(o.visibility NOT IN ('public', 'unlisted'), false) AS private
         FROM unnest(${column(({ patron }) => String(patron))}::bigint[], ${column(({ thing }) => String(thing))}::bigint[],
                     ${column(({ source }) => source)}::text[], ${column((gift) => gift.private ?? null)}::boolean[],
                     ${column(({ at }) => sqlTime(at))}::timestamptz[])
              WITH ORDINALITY AS g(patron, thing, source, private, at, n)
         LEFT JOIN account p ON p.id = g.patron
-        LEFT JOIN thing t ON t.id = g.thing AND t.deleted_at IS NULL),
+        LEFT JOIN thing t ON t.id = g.thing AND t.deleted_at IS NULL
+        LEFT JOIN post o ON o.thing = t.id),
     payee AS MATERIALIZED (
       SELECT gift.n, p.payee, a.host, s.reason,
              p.payee = gift.actor OR EXISTS (SELECT FROM alias l WHERE l.account = gift.patron AND l.payee = p.payee) AS own

@@ -20,7 +20,10 @@ export interface ShownFlattr {
 /** An id holds the milliseconds at which it was made above these bits. */
 const TAIL_BITS = 16n;
 
-/** The flattr with this id; undefined when there is none, or it is private: then nobody learns that it exists. */
+/**
+ * The flattr with this id; undefined when there is none, or it is private, or of a post that not everybody may see:
+ * then nobody learns that it exists.
+ */
 export async function shownFlattr(
   { sql }: Pick<Database, "sql">,
   flattr: FlattrId,
@@ -37,6 +40,7 @@ export async function shownFlattr(
       JOIN account x ON x.id = f.patron
       JOIN actor a ON a.id = x.actor AND a.deleted_at IS NULL
       JOIN thing t ON t.id = f.thing
-     WHERE f.id = ${flattr} AND f.period IN ${sql(months)} AND NOT f.private`;
+     WHERE f.id = ${flattr} AND f.period IN ${sql(months)} AND NOT f.private
+       AND NOT EXISTS (SELECT FROM post o WHERE o.thing = f.thing AND o.visibility NOT IN ('public', 'unlisted'))`;
   return row && { ...row, flattr, period: periodFromNumber(row.period), at: fromSqlTime(row.at) };
 }

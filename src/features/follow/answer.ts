@@ -59,6 +59,15 @@ export async function removeFollower(
   );
 }
 
+/** From now on somebody decides about each follower himself, or everybody may follow at once. */
+export async function decideFollowers(
+  { drizzle }: Pick<Database, "drizzle">,
+  { actor: id }: Account,
+  isLocked: boolean,
+): Promise<void> {
+  await drizzle.update(actor).set({ isLocked }).where(eq(actor.id, id));
+}
+
 /** Those who want to follow and have no answer, oldest first. */
 export async function followRequests(
   { drizzle }: Pick<Database, "drizzle">,

@@ -64,12 +64,12 @@ export async function followActor(
   );
 }
 
-/** No longer follows somebody. Changes nothing when nobody was followed. */
+/** No longer follows somebody. @returns false when nobody was followed, and nothing changed */
 export async function unfollowActor(
   database: Database,
   { follower, uri, at }: { follower: Account; uri: string; at: Temporal.Instant },
-): Promise<void> {
-  await retrying(() =>
+): Promise<boolean> {
+  return retrying(() =>
     database.drizzle.transaction(async (tx) => {
       const [gone] = await tx
         .delete(follow)
@@ -80,7 +80,7 @@ export async function unfollowActor(
           ),
         )
         .returning();
-      if (gone === undefined) return;
+      if (gone === undefined) return false;
       const own = actorUri(database.settings.origin, follower.name);
       await tell(tx, {
         sender: follower.actor,
@@ -94,6 +94,7 @@ export async function unfollowActor(
         to: [gone.followee],
         at,
       });
+      return true;
     }),
   );
 }

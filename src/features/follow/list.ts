@@ -50,6 +50,20 @@ export async function followPage(
   };
 }
 
+/** Somebody who follows this actor or asks to, by URI; undefined when nobody of that URI does. */
+export async function followerAt(
+  { drizzle }: Pick<Database, "drizzle">,
+  followee: ActorId,
+  uri: string,
+): Promise<ActorId | undefined> {
+  const [row] = await drizzle
+    .select({ id: follow.follower })
+    .from(follow)
+    .innerJoin(actor, eq(actor.id, follow.follower))
+    .where(and(eq(follow.followee, followee), eq(actor.uri, uri)));
+  return row?.id;
+}
+
 const isOf = (side: FollowSide, of: ActorId) =>
   and(
     eq(side === "followers" ? follow.followee : follow.follower, of),

@@ -5,7 +5,7 @@ import type { Settings, Tx } from "../../store/database.ts";
 import type { Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 import { account, actor } from "../account/schema.ts";
-import { tell } from "../activity/tell.ts";
+import { tell, untell } from "../activity/tell.ts";
 import { answerDocument } from "./documents.ts";
 import { newId, pairOf } from "./follow.ts";
 import { follow } from "./schema.ts";
@@ -51,19 +51,21 @@ export async function takeFollow(
     })
     .onConflictDoUpdate({ target: [follow.follower, follow.followee], set: { uri: id } })
     .returning();
-  if (row!.state === "accepted")
+  if (row!.state === "accepted") {
+    const answer = { sender: found.id, activity: "Accept", subject: pairOf(found.id, follower) };
+    // One answer is enough, to the newest question: whoever asks without end must not make a queue.
+    await untell(tx, answer);
     await tell(tx, {
-      sender: found.id,
-      activity: "Accept",
+      ...answer,
       document: answerDocument(`${object}#answers/${await newId(tx, at)}`, "Accept", {
         id,
         follower: followerUri,
         followee: object,
       }),
-      subject: pairOf(found.id, follower),
       to: [follower],
       at,
     });
+  }
   return row!.state;
 }
 

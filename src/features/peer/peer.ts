@@ -1,13 +1,13 @@
 /** Peers: other instances with which this one keeps a line, what they may owe, and which keys are believed. */
 
 import assert from "node:assert";
-import { and, eq, sql } from "drizzle-orm";
-import { type Micro, toMicro } from "../../rules/amount.ts";
-import { printable } from "../../rules/text.ts";
+import { and, eq, ne, notInArray, sql } from "drizzle-orm";
+import { AMOUNT_MAX, type Micro, toMicro } from "../../rules/amount.ts";
 import type { Database, Drizzle, Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { openLedgerAccounts } from "../ledger/book.ts";
+import { clearAlarms } from "./alarm.ts";
 import { peer, peerKey, position, trustLine } from "./schema.ts";
 
 export type PeerId = bigint;
@@ -32,7 +32,10 @@ const NEW_LINES_A_DAY = 10;
 /** One new line at a time, so that they can be counted. */
 const NEW_LINES_LOCK = 1_179_403_640;
 
-/** Opens a line with an instance that was met for the first time: pins its keys, gives it the limit of new peers. */
+/**
+ * Opens a line with an instance that was met for the first time: pins its keys, gives it the limit of new peers. One
+ * that is known keeps its line.
+ */
 export async function openPeer(
   { settings }: Pick<Database, "settings">,
   tx: Tx,
@@ -40,7 +43,10 @@ export async function openPeer(
   at: Temporal.Instant,
 ): Promise<PeerId> {
   const [known] = await tx.select().from(peer).where(eq(peer.actor, found.actor));
-  if (known !== undefined) return known.id;
+  if (known !== undefined) {
+    await pinAgain(tx, found, at);
+    return known.id;
+  }
   await tx.execute(sql`SELECT pg_advisory_xact_lock(${NEW_LINES_LOCK})`);
   if (!(await mayMeet(tx, at))) throw new Refusal("peer_limit_reached");
   const [made] = await tx
@@ -64,6 +70,45 @@ export async function openPeer(
   await tx.insert(peerKey).values(found.keys.map((key) => ({ peer: made.id, ...key, since: at })));
   await openLine(tx, made.id, { currency: settings.currency, limit: settings.peerLimit });
   return made.id;
+}
+
+/**
+ * True for a known peer of which nothing was ever taken in. It may have changed its keys without a word, since it may
+ * not know that it was found: what was pinned is still no more than what its origin showed.
+ */
+export async function isUnheard(tx: Tx | Drizzle, actor: string): Promise<boolean> {
+  // The table of statements belongs to a feature nearer to the rim.
+  const [unheard] = await tx.execute(sql`
+    SELECT FROM peer p WHERE p.actor = ${actor}
+       AND NOT EXISTS (SELECT FROM statement s WHERE s.peer = p.id AND s.direction = 'in')`);
+  return unheard !== undefined;
+}
+
+/**
+ * Pins the keys that a known peer shows now instead of those that it showed before, while nothing of it was ever taken
+ * in: that is still the first contact. After that only its own signed word changes its keys.
+ */
+export async function pinAgain(tx: Tx, found: FoundInstance, at: Temporal.Instant): Promise<void> {
+  const [known] = await tx.select().from(peer).where(eq(peer.actor, found.actor)).for("update");
+  if (known === undefined || !(await isUnheard(tx, found.actor))) return;
+  await tx.delete(peerKey).where(
+    and(
+      eq(peerKey.peer, known.id),
+      notInArray(
+        peerKey.id,
+        found.keys.map(({ id }) => id),
+      ),
+    ),
+  );
+  for (const key of found.keys)
+    await tx
+      .insert(peerKey)
+      .values({ peer: known.id, ...key, since: at })
+      .onConflictDoUpdate({
+        target: [peerKey.peer, peerKey.id],
+        set: { publicKeyMultibase: key.publicKeyMultibase, since: at },
+        setWhere: ne(peerKey.publicKeyMultibase, key.publicKeyMultibase),
+      });
 }
 
 /** False when so many new peers came within a day that no more are met: nobody need be asked then. */
@@ -143,34 +188,20 @@ export async function allowOwed(
  */
 export async function freezePeer(
   database: Database,
-  { host, isFrozen }: { host: string; isFrozen: boolean },
+  { host, isFrozen, at }: { host: string; isFrozen: boolean; at: Temporal.Instant },
 ): Promise<Peer> {
   return database.drizzle.transaction(async (tx) => {
     const known = await lockPeerOf(tx, host);
     if (known.state === "forked") throw new Refusal("peer_forked", { host });
+    // Whoever opens a line has seen what was wrong with it.
+    if (!isFrozen) await clearAlarms(tx, { peer: known.id, at });
     const [changed] = await tx
       .update(peer)
-      // Whoever opens a line has seen what was wrong with it.
-      .set(isFrozen ? { state: "frozen" } : { state: "open", alarm: null, alarmAt: null })
+      .set({ state: isFrozen ? "frozen" : "open" })
       .where(eq(peer.id, known.id))
       .returning();
     return changed!;
   });
-}
-
-/** An alarm is a sentence, and may quote what a peer wrote. */
-const ALARM_CHARS_MAX = 400;
-
-/** Tells the operator what to look at; the newest counts. */
-export async function raiseAlarm(
-  tx: Tx,
-  id: PeerId,
-  { alarm, at }: { alarm: string; at: Temporal.Instant },
-): Promise<void> {
-  await tx
-    .update(peer)
-    .set({ alarm: printable(alarm, ALARM_CHARS_MAX), alarmAt: at })
-    .where(eq(peer.id, id));
 }
 
 /** Locks a peer: one statement at a time is numbered or taken in, all peers in parallel. */
@@ -216,6 +247,11 @@ export async function positionOf(
 export type Growth = Partial<
   Record<"acceptedIn" | "settledIn" | "acceptedOut" | "settledOut", Micro>
 >;
+
+/** False when a counter would grow beyond what any amount may be: a peer can say such things, and then they are not booked. */
+export function canGrow(counter: Micro, by: Micro): boolean {
+  return counter + by <= AMOUNT_MAX;
+}
 
 /** Lets counters grow, and tells how they stand then. The peer must be locked. */
 export async function grow(

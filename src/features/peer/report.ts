@@ -10,6 +10,7 @@ export interface PeerLine {
   readonly host: string;
   readonly actor: string;
   readonly state: "open" | "frozen" | "forked";
+  /** The newest alarm that nobody has seen; one that passes by itself only when there is no other. */
   readonly alarm: string | null;
   readonly currency: string;
   /** What the peer may owe here, and what this instance may owe there as far as it said. */
@@ -36,7 +37,8 @@ export async function peerLines(database: Database, host?: string): Promise<Peer
     COALESCE((SELECT b.amount FROM ledger.account a JOIN ledger.balance b ON b.account = a.id
                WHERE a.kind = ${kind} AND a.peer = p.id AND a.currency = l.currency), 0)::text`;
   const rows = await database.drizzle.execute<Record<string, string | number | null>>(sql`
-    SELECT p.host, p.actor, p.state, p.alarm, l.currency, l."limit"::text AS "limit", l.their_limit::text AS "theirLimit",
+    SELECT p.host, p.actor, p.state,
+           (SELECT a.alarm FROM peer_alarm a WHERE a.peer = p.id AND a.cleared_at IS NULL ORDER BY a.is_passing, a.id DESC LIMIT 1) AS alarm, l.currency, l."limit"::text AS "limit", l.their_limit::text AS "theirLimit",
            x.accepted_in::text AS "acceptedIn", x.settled_in::text AS "settledIn",
            x.accepted_out::text AS "acceptedOut", x.settled_out::text AS "settledOut",
            ${balance("outbound")} AS outbound, ${balance("in_flight")} AS "inFlight", ${balance("payable")} AS payable,

@@ -1,5 +1,14 @@
 import { sql } from "drizzle-orm";
-import { bigint, check, index, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import {
+  bigint,
+  boolean,
+  check,
+  index,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+} from "drizzle-orm/pg-core";
 import { exactText, id, instant, micro } from "../../store/columns.ts";
 
 /** Another instance with which this one keeps a line of signed statements. */
@@ -15,14 +24,36 @@ export const peer = pgTable(
     ledger: exactText("ledger").notNull(),
     /** frozen: by the operator · forked: it told two stories; only people can mend that */
     state: text("state", { enum: ["open", "frozen", "forked"] }).notNull(),
-    /** When something signed by it was last taken in. */
+    /** When something signed by it was last taken in or compared. */
     heardAt: instant("heard_at"),
-    /** What the operator should look at, in a sentence; null: nothing. */
-    alarm: text("alarm"),
-    alarmAt: instant("alarm_at"),
+    /** True while something was booked, or a limit changed, that the peer was not told yet. */
+    isUntold: boolean("is_untold").notNull().default(false),
     since: instant("since").notNull(),
   },
   (table) => [check("peer_state", sql`${table.state} IN ('open', 'frozen', 'forked')`)],
+);
+
+/** What the operator should look at, in sentences. Each stays until he has seen it; what passes by itself is taken away. */
+export const peerAlarm = pgTable(
+  "peer_alarm",
+  {
+    id: id("id").primaryKey(),
+    peer: id("peer")
+      .notNull()
+      .references(() => peer.id),
+    alarm: exactText("alarm").notNull(),
+    /** True for trouble that ends by itself, such as a peer that does not answer. */
+    isPassing: boolean("is_passing").notNull(),
+    at: instant("at").notNull(),
+    /** When the operator had seen it. */
+    clearedAt: instant("cleared_at"),
+  },
+  (table) => [
+    // The same sentence once, as long as nobody has seen it.
+    uniqueIndex("peer_alarm_open")
+      .on(table.peer, table.alarm)
+      .where(sql`${table.clearedAt} IS NULL`),
+  ],
 );
 
 /** The statement keys of a peer that are believed: found at the first contact, or announced by one of these. */

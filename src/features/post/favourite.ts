@@ -7,6 +7,9 @@ import { sqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 import { findThing } from "../thing/find.ts";
 
+/** What an Undo is remembered as, by the id of the Like that it overtook. */
+const OVERTAKEN = "Undone";
+
 /** A Like that arrived. */
 export interface TakenLike {
   readonly id: string;
@@ -24,7 +27,7 @@ export type LikeOutcome = "taken" | "unknown";
 /**
  * Somebody elsewhere likes something of this instance. One statement, which remembers the activity, too. Known by who
  * and what: some servers use one id again after they took a Like back. One that names a month has an id of its own each
- * time, so what comes again was late.
+ * time, so what comes again was late. One whose Undo came first is over before it begins.
  */
 export async function takeLike(database: Database, like: TakenLike): Promise<LikeOutcome> {
   const outcome = await retrying(() => insertLike(database, like));
@@ -45,16 +48,22 @@ async function insertLike(
       SELECT id FROM thing WHERE uri = ${object} AND deleted_at IS NULL AND ${isOurs}),
     person AS MATERIALIZED (
       SELECT FROM actor a JOIN account x ON x.actor = a.id WHERE a.uri = ${object} AND ${isOurs} AND NOT EXISTS (SELECT FROM known)),
+    overtaken AS (
+      -- Once: the next Like with this id is a new one. That it came is remembered beside it; no id has a blank.
+      INSERT INTO activity (id, actor, kind, at)
+      SELECT ${`${id} came`}, actor, 'Like', ${when}::timestamptz FROM activity
+       WHERE id = ${id} AND actor = ${actor}::bigint AND kind = ${OVERTAKEN}
+      ON CONFLICT DO NOTHING RETURNING id),
     taken AS (
       INSERT INTO activity (id, actor, kind, at) SELECT ${id}, ${actor}::bigint, 'Like', ${when}::timestamptz WHERE NOT EXISTS (SELECT FROM person)
       ON CONFLICT DO NOTHING RETURNING id),
     liked AS (
       INSERT INTO favourite (actor, thing, uri, period, at)
       SELECT ${actor}::bigint, known.id, ${id}, ${period === null ? null : periodNumber(period)}::int, ${when}::timestamptz FROM known
-       WHERE ${period === null} OR EXISTS (SELECT FROM taken)
+       WHERE (${period === null} OR EXISTS (SELECT FROM taken)) AND NOT EXISTS (SELECT FROM overtaken)
       ON CONFLICT (thing, actor) DO UPDATE SET uri = excluded.uri, period = excluded.period
        WHERE (favourite.uri, favourite.period) IS DISTINCT FROM (excluded.uri, excluded.period))
-    SELECT CASE WHEN EXISTS (SELECT FROM known) THEN 'taken' WHEN EXISTS (SELECT FROM person) THEN 'person' ELSE 'unknown' END AS outcome`;
+    SELECT CASE WHEN EXISTS (SELECT FROM overtaken) THEN 'unknown' WHEN EXISTS (SELECT FROM known) THEN 'taken' WHEN EXISTS (SELECT FROM person) THEN 'person' ELSE 'unknown' END AS outcome`;
   return row.outcome;
 }
 
@@ -72,7 +81,8 @@ export interface TakenUnlike {
 
 /**
  * Somebody elsewhere takes a Like back. One statement, like the Like. Where an earlier Like is named that was known
- * here, a later one stays.
+ * here, a later one stays. One that was not known yet may still be on its way: its id is remembered, if its actor may
+ * have such ids.
  *
  * @returns false when there was none
  */
@@ -90,7 +100,13 @@ export async function takeUnlike(
            AND (f.uri = ${like ?? null}
                 OR (f.thing = (SELECT t.id FROM thing t WHERE t.uri = ${object ?? null})
                     AND NOT EXISTS (SELECT FROM activity a WHERE a.id = ${like ?? null} AND a.kind = 'Like')))
-        RETURNING f.thing)
+        RETURNING f.thing),
+      overtook AS (
+        INSERT INTO activity (id, actor, kind, at)
+        SELECT ${like ?? null}, a.id, ${OVERTAKEN}, ${sqlTime(at)} FROM actor a
+         WHERE a.id = ${actor} AND EXISTS (SELECT FROM taken) AND NOT EXISTS (SELECT FROM gone)
+           AND starts_with(${like ?? null}, substring(a.uri FROM '^https?://[^/]+/'))
+        ON CONFLICT DO NOTHING)
       SELECT count(*)::int AS many FROM gone`,
   );
   return row.many > 0;

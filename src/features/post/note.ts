@@ -32,7 +32,10 @@ export interface Note {
 }
 
 /** Words that the core context lacks; inline, so that nobody has to fetch anything. */
-const NOTE_CONTEXT = [CORE_CONTEXT, { Hashtag: "as:Hashtag", sensitive: "as:sensitive" }] as const;
+export const NOTE_CONTEXT = [
+  CORE_CONTEXT,
+  { Hashtag: "as:Hashtag", sensitive: "as:sensitive" },
+] as const;
 
 /** The HTML of a post: of this instance rendered, of others as it came and not cleaned. */
 export function htmlOf({ text, html, mentions }: Note, origin: string): string {

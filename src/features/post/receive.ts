@@ -58,7 +58,7 @@ export async function keepPost(
   const [gone] = await tx
     .select({ id: activity.id })
     .from(activity)
-    .where(and(eq(activity.id, read.thing.uri), eq(activity.actor, author)));
+    .where(eq(activity.id, tombstoneOf(read.thing.uri, author)));
   if (gone !== undefined) return undefined;
   await refuseTaken(tx, read.thing.uri, author);
   const of = await rememberThing(tx, settings, read.thing, at);
@@ -132,7 +132,7 @@ export async function takeDeletion(
   { object, actor: by, actorUri, at }: Omit<TakenPost, "document"> & { readonly object: string },
 ): Promise<boolean> {
   if (!sameOrigin(object, actorUri)) return false;
-  await takeOnce(tx, { id: object, actor: by, kind: "Tombstone", at });
+  await takeOnce(tx, { id: tombstoneOf(object, by), actor: by, kind: "Tombstone", at });
   const [known] = await tx
     .select({ id: post.id, thing: post.thing })
     .from(post)
@@ -157,6 +157,14 @@ export async function takeDeletion(
     )
     .returning({ id: thing.id });
   return gone.length > 0;
+}
+
+/**
+ * Where it is remembered that an author deleted something: beside the ids of activities, of which none has a space in
+ * it, so that neither takes the place of the other, nor one author that of another.
+ */
+function tombstoneOf(uri: string, author: ActorId): string {
+  return `tombstone ${author} ${uri}`;
 }
 
 /** Somebody is gone: so is everything that they wrote, liked, passed on and followed. */

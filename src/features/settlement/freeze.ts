@@ -51,7 +51,11 @@ export async function freeze(database: Database, tx: Tx, period: Period): Promis
        WHERE peer.state = 'open'
          AND NOT EXISTS (SELECT FROM statement s
                           WHERE s.peer = peer.id AND s.direction = 'out' AND s.due_at IS NOT NULL AND s.receipt_seq IS NULL
-                            AND s.at < ${sqlTime(silentSince)} AND COALESCE(peer.heard_at, s.at) < ${sqlTime(silentSince)}))
+                            AND s.at < ${sqlTime(silentSince)} AND COALESCE(peer.heard_at, s.at) < ${sqlTime(silentSince)})
+         -- Nothing is written to a peer that is silent: then what was never sent tells it.
+         AND NOT (COALESCE(peer.heard_at, peer.since) < ${sqlTime(silentSince)}
+                  AND EXISTS (SELECT FROM line l JOIN period c ON c.id = l.period
+                               WHERE l.peer = peer.id AND l.state = 'outbound' AND l.seq IS NULL AND c.closes < ${sqlTime(silentSince)})))
     INSERT INTO period_payee (period, split, payee, weight, parts, way, account)
     SELECT ${month}, p.split, p.payee, p.weight, count(*) OVER (PARTITION BY p.split),
            CASE WHEN own.id IS NOT NULL THEN 'own' WHEN outbound.id IS NOT NULL THEN 'peer' ELSE 'waiting' END,

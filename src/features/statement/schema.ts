@@ -1,5 +1,14 @@
 import { sql } from "drizzle-orm";
-import { bigint, check, index, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import {
+  bigint,
+  boolean,
+  check,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+} from "drizzle-orm/pg-core";
 import { exactText, id, instant } from "../../store/columns.ts";
 import { peer } from "../peer/schema.ts";
 
@@ -26,6 +35,8 @@ export const statement = pgTable(
     dueAt: instant("due_at"),
     attempts: integer("attempts").notNull().default(0),
     lastError: exactText("last_error"),
+    /** True for a Transfer of ours that came back after a restore, until what it carried is booked again. */
+    isRecovered: boolean("is_recovered").notNull().default(false),
   },
   (table) => [
     primaryKey({ columns: [table.peer, table.direction, table.seq] }),

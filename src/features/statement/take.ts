@@ -12,7 +12,8 @@ import {
 import { retrying, type Tx } from "../../store/database.ts";
 import { type JobKind, addJob } from "../../store/jobs.ts";
 import { Temporal } from "../../store/time.ts";
-import { lockPeer, type Peer, peerOfActor, raiseAlarm } from "../peer/peer.ts";
+import { raiseAlarm } from "../peer/alarm.ts";
+import { lockPeer, type Peer, type PeerId, peerOfActor } from "../peer/peer.ts";
 import { peer as peers, peerKey } from "../peer/schema.ts";
 import { digestOf, isSigned, publicKeyOf } from "./proof.ts";
 import { fork, statement } from "./schema.ts";
@@ -32,7 +33,7 @@ export interface Hearing {
   readonly peer: Peer;
   readonly statement: Frame;
   /** What was answered before this database was restored from a backup: the same must come of it again. */
-  readonly signed?: Verdict | undefined;
+  readonly signed?: Signed | undefined;
   readonly at: Temporal.Instant;
 }
 
@@ -40,6 +41,24 @@ export interface Hearing {
 export interface Verdict {
   readonly isAccepted: boolean;
   readonly body: { readonly [key: string]: Json };
+}
+
+/** An answer of ours that came back after a restore, and when it was given. */
+export interface Signed extends Verdict {
+  readonly at: Temporal.Instant;
+}
+
+/**
+ * Thrown while hearing: what was signed before a restore cannot be done again yet, such as before the month is closed
+ * anew. Nothing is taken, and it is heard again later. With an alarm it may never be, unless people do something.
+ */
+export class NotYet extends Error {
+  readonly alarm: string | undefined;
+
+  constructor(alarm?: string) {
+    super(alarm ?? "what was signed before the restore cannot be done again yet");
+    this.alarm = alarm;
+  }
 }
 
 /** What each second type means: the feature that hears it. Joined in `instance.ts`. */
@@ -63,6 +82,8 @@ export type Taken =
       readonly outcome: FrameFault | "unpinnedKey" | "badSignature" | "retiredKey";
     }
   | { readonly outcome: "tooMany" }
+  /** Our own log is not whole, or not all of it is booked again: to be tried later. */
+  | { readonly outcome: "behind" }
   /** `introduces`: it offers Terms in due form; who says so is to be looked up. */
   | { readonly outcome: "unknownPeer"; readonly introduces: Frame | undefined };
 
@@ -80,6 +101,8 @@ export async function takeStatement(
   kinds: Kinds,
   document: unknown,
   at: Temporal.Instant,
+  /** Asked when it is known that the peer signed it: false while nothing may be written to this peer. */
+  mayWrite: (peer: PeerId) => Promise<boolean> = async () => true,
 ): Promise<Taken> {
   const frame = readFrame(document);
   if ("fault" in frame) return { outcome: frame.fault };
@@ -104,11 +127,17 @@ export async function takeStatement(
   const digest = signedDigest(frame, publicKey);
   if (digest === undefined) return { outcome: "badSignature" };
   if (frame.to !== instanceActor(settings.origin)) return { outcome: "wrongAudience" };
-  return retrying(() =>
-    drizzle.transaction((tx) =>
-      takeProved(parts, kinds, tx, { frame, digest, keyId: key.id, peer: sender, at }),
-    ),
-  );
+  if (sender.state === "open" && !(await mayWrite(sender.id))) return { outcome: "behind" };
+  const proved = { frame, digest, keyId: key.id, peer: sender, at };
+  try {
+    return await retrying(() => drizzle.transaction((tx) => takeProved(parts, kinds, tx, proved)));
+  } catch (error) {
+    if (!(error instanceof NotYet)) throw error;
+    const { alarm } = error;
+    if (alarm !== undefined)
+      await drizzle.transaction((tx) => raiseAlarm(tx, sender.id, { alarm, at }));
+    return { outcome: "behind" };
+  }
 }
 
 /** True when one of these keys signed it: a stranger is met only if he said himself that he wants to be. */
@@ -164,6 +193,8 @@ async function takeProved(
   const position = { peer: peer.id, direction: "in" as const, seq: frame.seq };
   if (frame.seq <= (last?.seq ?? 0)) {
     const known = (await statementOf(tx, position))!;
+    // Whoever has a retired key may say again what was said with it, and nothing else: it may be stolen.
+    if (known.digest !== digest && key.retireAtSeq !== null) return { outcome: "retiredKey" };
     if (known.digest !== digest) return freezeFork(tx, { frame, digest, peer, at, known });
     if (known.receiptSeq === null) return { outcome: "heard" };
     const answer = await statementOf(tx, { ...position, direction: "out", seq: known.receiptSeq });
@@ -180,6 +211,16 @@ async function takeProved(
       (last === undefined ? undefined : await statementOf(tx, { ...position, seq: last.seq }));
     return freezeFork(tx, { frame, digest, peer, at, known });
   }
+
+  const before = await signedBefore(tx, peer, frame.seq);
+  if (before !== undefined && before.digest !== digest)
+    return freezeFork(tx, {
+      frame,
+      digest,
+      peer,
+      at,
+      known: { document: before.receipt.document, digest: before.digest },
+    });
 
   if (await isFlood(tx, position, at)) {
     await raiseAlarm(tx, peer.id, {
@@ -198,13 +239,12 @@ async function takeProved(
     at,
   });
   await tx.update(peers).set({ heardAt: at }).where(eq(peers.id, peer.id));
-  const before = frame.type[1] === "Receipt" ? undefined : await signedBefore(tx, peer, digest);
-  const signed = before === undefined ? undefined : verdictOf(before);
+  const signed = before === undefined ? undefined : signedOf(before.receipt);
   const verdict = await hear(kinds, { parts, tx, peer, statement: frame, signed, at });
   if (verdict === undefined) return { outcome: "heard" };
   const { isAccepted, body } = signed ?? verdict;
   const receipt =
-    before ??
+    before?.receipt ??
     (await writeStatement(parts, tx, peer, {
       type: [isAccepted ? "Accept" : "Reject", "Receipt"],
       object: frame.id,
@@ -242,8 +282,15 @@ async function isFlood(
   );
 }
 
-/** A Receipt that was signed before this database was restored from a backup, and came back from the peer. */
-async function signedBefore(tx: Tx, peer: Peer, digest: string): Promise<Statement | undefined> {
+/**
+ * What was answered, before this database was restored from a backup, to the statement with this number: our Receipt
+ * came back from the peer, and names the digest. Another statement with that number would be a second story.
+ */
+async function signedBefore(
+  tx: Tx,
+  peer: Peer,
+  seq: number,
+): Promise<{ receipt: Statement; digest: string } | undefined> {
   // Receipts answer in order: whatever answers something unanswered comes after the last one that is bound.
   const [bound] = await tx
     .select({ seq: statement.receiptSeq })
@@ -257,8 +304,9 @@ async function signedBefore(tx: Tx, peer: Peer, digest: string): Promise<Stateme
     )
     .orderBy(desc(statement.seq))
     .limit(1);
+  const of = sql`(${statement.document}::jsonb -> 'body' -> 'of')`;
   const [found] = await tx
-    .select()
+    .select({ receipt: statement, digest: sql<string>`${of} ->> 'digest'` })
     .from(statement)
     .where(
       and(
@@ -266,7 +314,7 @@ async function signedBefore(tx: Tx, peer: Peer, digest: string): Promise<Stateme
         eq(statement.direction, "out"),
         eq(statement.kind, "Receipt"),
         gt(statement.seq, bound?.seq ?? 0),
-        sql`(${statement.document}::jsonb -> 'body' -> 'of' ->> 'digest') = ${digest}`,
+        sql`${of} ->> 'seq' = ${String(seq)}`,
         sql`(${statement.document}::jsonb -> 'body' -> 'reference') IS NULL`,
       ),
     )
@@ -274,9 +322,13 @@ async function signedBefore(tx: Tx, peer: Peer, digest: string): Promise<Stateme
   return found;
 }
 
-function verdictOf({ document }: Statement): Verdict {
-  const { type, body } = JSON.parse(document) as { type: string[]; body: Verdict["body"] };
-  return { isAccepted: type[0] === "Accept", body };
+function signedOf({ document }: Statement): Signed {
+  const { type, body, published } = JSON.parse(document) as {
+    type: string[];
+    body: Verdict["body"];
+    published: string;
+  };
+  return { isAccepted: type[0] === "Accept", body, at: Temporal.Instant.from(published) };
 }
 
 async function hear(kinds: Kinds, hearing: Hearing): Promise<Verdict | undefined> {

@@ -1,6 +1,6 @@
 /** From what a person types to a thing: addresses and handles. Nothing here asks the network. */
 
-import { and, eq } from "drizzle-orm";
+import { and, desc, eq, isNull, sql } from "drizzle-orm";
 import { canonicalAddress, parseHandle } from "../../rules/address.ts";
 import { type Database, type Drizzle, retrying, type Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
@@ -24,6 +24,12 @@ export interface Resolver {
    * @throws Refusal "payee_unknown", "url_invalid", "document_invalid", "unreachable"
    */
   actor(text: string): Promise<ActorId>;
+  /**
+   * The post at an address, kept here from then on.
+   *
+   * @throws Refusal "not_found" for what is no post that everybody may read, and as for things
+   */
+  post(text: string): Promise<{ readonly id: bigint; readonly uri: string }>;
 }
 
 /**
@@ -56,7 +62,7 @@ export async function findThing(
   );
 }
 
-/** The URI of a known actor, by its URI or handle. */
+/** The URI of a known actor, by its URI or handle. Of those who had a handle one after the other, the newest. */
 export async function findPayee(
   { drizzle, settings }: Database,
   text: string,
@@ -74,7 +80,8 @@ export async function findPayee(
   const [remote] = await drizzle
     .select({ uri: actor.uri })
     .from(actor)
-    .where(and(eq(actor.host, handle.host), eq(actor.name, handle.name)))
+    .where(and(eq(actor.host, handle.host), eq(actor.name, handle.name), isNull(actor.deletedAt)))
+    .orderBy(sql`${actor.fetchedAt} DESC NULLS LAST`, desc(actor.id))
     .limit(1);
   return remote?.uri;
 }

@@ -1,5 +1,6 @@
 /** Things: what can be flattred, and who is paid for it. */
 
+import assert from "node:assert";
 import { and, eq, inArray, isNull, sql } from "drizzle-orm";
 import { ADDRESS_CHARS_MAX, canonicalAddress, sameOrigin } from "../../rules/address.ts";
 import { type Payee, takingPart, WEIGHT_MAX } from "../../rules/split.ts";
@@ -95,6 +96,13 @@ export async function thingAt(tx: Tx | Drizzle, address: string): Promise<Thing 
   if (canonical === undefined || canonical === address) return undefined;
   const [byCanonical] = await tx.select().from(thing).where(eq(thing.uri, canonical));
   return byCanonical;
+}
+
+/** The thing with this id, which is there. */
+export async function thingWith(tx: Tx | Drizzle, id: ThingId): Promise<Thing> {
+  const [found] = await tx.select().from(thing).where(eq(thing.id, id));
+  assert(found !== undefined, "a thing that is not there");
+  return found;
 }
 
 /**

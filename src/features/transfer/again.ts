@@ -11,25 +11,34 @@ import { isObject, readAmount } from "../../rules/statement.ts";
 import type { Tx } from "../../store/database.ts";
 import type { Temporal } from "../../store/time.ts";
 import { book } from "../ledger/book.ts";
-import { type Peer, type PeerId, raiseAlarm } from "../peer/peer.ts";
-import { peer as peers } from "../peer/schema.ts";
+import type { Peer, PeerId } from "../peer/peer.ts";
+import { statement } from "../statement/schema.ts";
+import { NotYet } from "../statement/take.ts";
 import type { Statement } from "../statement/write.ts";
+import { makeLines } from "./lines.ts";
 import { line } from "./schema.ts";
 
 /** True while a Transfer of ours is back whose lines are not: then nobody knows what is still to be sent. */
 export async function isRecovering(tx: Tx, peer: PeerId): Promise<boolean> {
-  const [found] = await tx.execute(sql`
-    SELECT FROM statement s
-     WHERE s.peer = ${peer} AND s.direction = 'out' AND s.kind = 'Transfer' AND s.due_at IS NOT NULL AND s.receipt_seq IS NULL
-       AND NOT EXISTS (SELECT FROM line l WHERE l.peer = s.peer AND l.seq = s.seq AND l.state = 'sent') LIMIT 1`);
+  const [found] = await tx
+    .select({ seq: statement.seq })
+    .from(statement)
+    .where(
+      and(
+        eq(statement.peer, peer),
+        eq(statement.direction, "out"),
+        eq(statement.isRecovered, true),
+      ),
+    )
+    .limit(1);
   return found !== undefined;
 }
 
 /**
- * Marks the lines of a Transfer that came back as sent, and books that they are on their way. When they are not what it
- * says, people must bring together what the peer has and what is here: the line is frozen.
+ * Marks the lines of a Transfer that came back as sent, and books that they are on their way.
  *
- * @returns whether its lines are there
+ * @throws NotYet when its lines are not here: the month is not closed again, or people must bring together what the
+ *   peer has and what is here
  */
 export async function sendAgain(
   tx: Tx,
@@ -44,15 +53,18 @@ export async function sendAgain(
     currency: string;
     at: Temporal.Instant;
   },
-): Promise<boolean> {
+): Promise<void> {
   const { body } = JSON.parse(document) as { body: unknown };
-  if (isObject(body) && (await markSent(tx, { peer, seq, body, currency, at }))) return true;
-  await tx.update(peers).set({ state: "frozen" }).where(eq(peers.id, peer.id));
-  await raiseAlarm(tx, peer.id, {
-    alarm: `this database is older than what was signed to ${peer.host}: Transfer ${seq} names lines that it does not have; the line is frozen`,
-    at,
-  });
-  return false;
+  if (!isObject(body) || !(await markSent(tx, { peer, seq, body, currency, at })))
+    throw new NotYet(
+      `this database is older than what was signed to ${peer.host}: Transfer ${seq} names lines that it does not have; nothing more is sent or taken until it has them`,
+    );
+  await tx
+    .update(statement)
+    .set({ isRecovered: false })
+    .where(
+      and(eq(statement.peer, peer.id), eq(statement.direction, "out"), eq(statement.seq, seq)),
+    );
 }
 
 async function markSent(
@@ -75,6 +87,14 @@ async function markSent(
   const period = typeof body["period"] === "string" ? parsePeriod(body["period"]) : undefined;
   if (period === undefined || (part !== "settlement" && part !== "correction")) return false;
   if (!Array.isArray(lines)) return false;
+  // The backup may be from before the close, which comes again.
+  const [month] = await tx.execute<{ state: string }>(
+    sql`SELECT state FROM period WHERE id = ${periodNumber(period)}`,
+  );
+  const isComplete =
+    month?.state === "final" || (month?.state === "closed" && part === "settlement");
+  if (!isComplete) throw new NotYet();
+  await makeLines(tx);
   const said = (lines as unknown[]).map((one) =>
     isObject(one)
       ? { uri: one["beneficiary"], amount: String(readAmount(one["amount"])) }

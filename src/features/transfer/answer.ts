@@ -10,7 +10,8 @@ import { isObject, type JsonObject, readAmount, readCounter } from "../../rules/
 import type { Tx } from "../../store/database.ts";
 import type { Temporal } from "../../store/time.ts";
 import { book } from "../ledger/book.ts";
-import { grow, type Peer, positionOf, raiseAlarm } from "../peer/peer.ts";
+import { raiseAlarm } from "../peer/alarm.ts";
+import { canGrow, grow, type Peer, positionOf } from "../peer/peer.ts";
 import { trustLine } from "../peer/schema.ts";
 import { giveBackOf, lockStanding } from "../settlement/give-back.ts";
 import type { Hearing } from "../statement/take.ts";
@@ -91,12 +92,10 @@ async function hearAnswer(
 ): Promise<string | undefined> {
   const { currency } = parts.database.settings;
   await lockStanding(tx);
-  let sent = await sentLines(tx, peer, answered.seq);
-  if (sent.length === 0) {
-    // It came back after a restore. If it cannot be put back, that was said.
-    if (!(await sendAgain(tx, { peer, transfer: answered, currency, at }))) return undefined;
-    sent = await sentLines(tx, peer, answered.seq);
-  }
+  if (answered.isRecovered) await sendAgain(tx, { peer, transfer: answered, currency, at });
+  const sent = await sentLines(tx, peer, answered.seq);
+  if (sent.length === 0)
+    return `a Receipt for Transfer ${answered.seq}, of which no line is open here`;
   const refusals = readRejected(body["rejected"]);
   const isAccepted = statement.type[0] === "Accept";
   const whole = isAccepted || reasonOf(body) === "noValidLine" ? undefined : reasonOf(body);
@@ -282,6 +281,9 @@ async function hearPayment(
     amount === undefined
   )
     return "a Receipt for a payment that cannot be read";
+  const { settledOut } = (await positionOf(tx, peer.id, currency))!;
+  if (!canGrow(settledOut, amount))
+    return `the payment ${reference} is more than can be: it was not counted`;
   const [made] = await tx
     .insert(peerConfirmation)
     .values({ peer: peer.id, currency, reference, amount, seq: statement.seq, at })

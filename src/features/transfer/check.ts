@@ -8,6 +8,7 @@ import { sql, type SQL } from "drizzle-orm";
 import type { Database, Tx } from "../../store/database.ts";
 import { checkLedger, type Finding, findOffenders } from "../ledger/check.ts";
 import { checkMonths } from "../settlement/check.ts";
+import { releaseDue } from "./release.ts";
 
 /** Checks ledger, months and peers in one consistent view of the database. Empty: everything is right. */
 export async function checkBooks(database: Database): Promise<Finding[]> {
@@ -113,14 +114,17 @@ const PROMISES: readonly { readonly promise: string; readonly offenders: SQL }[]
   },
   {
     promise:
-      "a Transfer that was taken in is the sum of its accepted lines, in order, released when it is covered",
+      "a Transfer that was taken in is the sum of its accepted lines, in order, released when it is covered, or about to be",
     offenders: sql`
       SELECT 'peer ' || t.peer || ', Transfer ' || t.seq AS detail
         FROM (SELECT t.*, sum(t.accepted) OVER (PARTITION BY t.peer, t.currency ORDER BY t.seq) AS so_far FROM transfer_in t) t
         JOIN position p ON p.peer = t.peer AND p.currency = t.currency
        WHERE t.accepted <> (SELECT COALESCE(sum(l.amount), 0) FROM transfer_line l WHERE l.peer = t.peer AND l.seq = t.seq)
           OR t.so_far <> t.up_to
-          OR (t.released_at IS NOT NULL) <> (p.settled_in >= t.up_to)`,
+          OR (t.released_at IS NOT NULL AND p.settled_in < t.up_to)
+          OR (t.released_at IS NULL AND p.settled_in >= t.up_to AND NOT EXISTS (
+            SELECT FROM graphile_worker.jobs j WHERE j.task_identifier = ${releaseDue.name} AND j.attempts < j.max_attempts
+               AND j.key = ${releaseDue.name} || ' ' || t.peer || ' ' || t.currency))`,
   },
   {
     promise: "a line is what the shares of its month give",

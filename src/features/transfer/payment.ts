@@ -1,7 +1,7 @@
 /** Real money between two operators, booked by hand on both sides. */
 
 import { and, desc, eq, sql } from "drizzle-orm";
-import { isWholeMinor, type Micro } from "../../rules/amount.ts";
+import { isWholeMinor, type Micro, toMicro } from "../../rules/amount.ts";
 import { move } from "../../rules/posting.ts";
 import { periodOf } from "../../rules/period.ts";
 import { type Frame, isObject, readAmount } from "../../rules/statement.ts";
@@ -9,6 +9,7 @@ import { retrying, type Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { book } from "../ledger/book.ts";
+import { ALARMS_MAX, raiseAlarm } from "../peer/alarm.ts";
 import {
   grow,
   lockPeer,
@@ -17,8 +18,8 @@ import {
   peerOfHost,
   type Position,
   positionOf,
-  raiseAlarm,
 } from "../peer/peer.ts";
+import { peer as peers } from "../peer/schema.ts";
 import { statement } from "../statement/schema.ts";
 import { type Hearing, refused, type Verdict } from "../statement/take.ts";
 import {
@@ -51,58 +52,24 @@ export interface Booked {
   readonly position: Position;
 }
 
+/** How a payment is booked. */
+interface Booking {
+  /** False while the peer's log must not be written: the money is booked, and the peer is told later. */
+  readonly mayWrite?: boolean;
+}
+
 /**
  * This instance paid a peer: books it and tells the peer, whose own bank decides.
  *
  * @throws Refusal "peer_unknown", "amount_invalid", "reference_invalid", "reference_taken" when the reference stands
  *   for another amount, "currency_invalid"
  */
-export async function payPeer(parts: StatementParts, payment: Payment): Promise<Booked> {
-  return bookPayment(parts, payment, "paid", async (tx, peer) => {
-    const { currency, amount, reference, at } = payment;
-    await writeStatement(parts, tx, peer, {
-      type: ["Offer", "Settlement"],
-      object: periodAddress(parts.database.settings.origin, periodOf(at)),
-      body: {
-        currency,
-        amount: String(amount),
-        rail: "manual",
-        reference,
-        executed: at.toString({ smallestUnit: "second" }),
-      },
-      at,
-      isSent: true,
-    });
-    const [confirmed] = await tx
-      .select({ amount: peerConfirmation.amount })
-      .from(peerConfirmation)
-      .where(
-        and(
-          eq(peerConfirmation.peer, peer.id),
-          eq(peerConfirmation.currency, currency),
-          eq(peerConfirmation.reference, reference),
-        ),
-      );
-    if (confirmed !== undefined && confirmed.amount !== amount)
-      await raiseAlarm(tx, peer.id, {
-        alarm: disagreement(reference, { paid: amount, confirmed: confirmed.amount }),
-        at,
-      });
-  });
-}
-
-/** A payment that a peer confirmed, and that a day later is still not booked here: one of the two is mistaken. */
-export async function confirmedUnpaid(
-  { drizzle }: Pick<StatementParts["database"], "drizzle">,
-  peer: PeerId,
-  at: Temporal.Instant,
-): Promise<string | undefined> {
-  const [found] = await drizzle.execute<{ reference: string }>(sql`
-    SELECT c.reference FROM peer_confirmation c
-     WHERE c.peer = ${peer} AND c.at < ${sqlTime(at.subtract({ hours: 24 }))} AND NOT EXISTS (
-       SELECT FROM peer_payment p WHERE p.peer = c.peer AND p.direction = 'paid' AND p.currency = c.currency AND p.reference = c.reference)
-     ORDER BY c.seq LIMIT 1`);
-  return found?.reference;
+export async function payPeer(
+  parts: StatementParts,
+  payment: Payment,
+  booking: Booking = {},
+): Promise<Booked> {
+  return bookPayment(parts, payment, "paid", booking);
 }
 
 /**
@@ -111,25 +78,72 @@ export async function confirmedUnpaid(
  *
  * @throws as `payPeer`
  */
-export async function receiveFromPeer(parts: StatementParts, payment: Payment): Promise<Booked> {
-  return bookPayment(parts, payment, "received", async (tx, peer) => {
-    const { currency, amount, reference, at } = payment;
-    const position = (await positionOf(tx, peer.id, currency))!;
-    const notice = await noticeOf(tx, peer, { reference, currency });
+export async function receiveFromPeer(
+  parts: StatementParts,
+  payment: Payment,
+  booking: Booking = {},
+): Promise<Booked> {
+  return bookPayment(parts, payment, "received", booking);
+}
+
+/** Writes the statement that tells a peer about a payment that is booked. The peer must be locked. */
+export async function tellPayment(
+  parts: StatementParts,
+  tx: Tx,
+  peer: Peer,
+  direction: "paid" | "received",
+  { currency, amount, reference, at, told }: Omit<Payment, "host"> & { told: Temporal.Instant },
+): Promise<void> {
+  const address = periodAddress(parts.database.settings.origin, periodOf(at));
+  const said = { currency, amount: String(amount), reference };
+  if (direction === "paid") {
     await writeStatement(parts, tx, peer, {
-      type: ["Accept", "Receipt"],
-      object: notice?.id ?? periodAddress(parts.database.settings.origin, periodOf(at)),
-      body: {
-        of: notice === undefined ? null : { seq: notice.seq, digest: notice.digest },
-        currency,
-        amount: String(amount),
-        reference,
-        position: positionBody(currency, position),
-      },
-      at,
+      type: ["Offer", "Settlement"],
+      object: address,
+      body: { ...said, rail: "manual", executed: at.toString({ smallestUnit: "second" }) },
+      at: told,
       isSent: true,
     });
+    return;
+  }
+  const position = (await positionOf(tx, peer.id, currency))!;
+  const notice = await noticeOf(tx, peer, { reference, currency });
+  await writeStatement(parts, tx, peer, {
+    type: ["Accept", "Receipt"],
+    object: notice?.id ?? address,
+    body: {
+      ...said,
+      of: notice === undefined ? null : { seq: notice.seq, digest: notice.digest },
+      position: positionBody(currency, position),
+    },
+    at: told,
+    isSent: true,
   });
+}
+
+/** Payments that a peer confirmed, and that a day later are still not booked here, or as another amount: one of the two is mistaken. */
+export async function confirmedUnpaid(
+  { drizzle }: Pick<StatementParts["database"], "drizzle">,
+  peer: PeerId,
+  at: Temporal.Instant,
+): Promise<string[]> {
+  const found = await drizzle.execute<{
+    reference: string;
+    confirmed: string;
+    paid: string | null;
+  }>(sql`
+    SELECT c.reference, c.amount::text AS confirmed, p.amount::text AS paid FROM peer_confirmation c
+      LEFT JOIN peer_payment p ON p.peer = c.peer AND p.direction = 'paid' AND p.currency = c.currency AND p.reference = c.reference
+     WHERE c.peer = ${peer} AND c.at < ${sqlTime(at.subtract({ hours: 24 }))} AND c.amount IS DISTINCT FROM p.amount
+     ORDER BY c.seq LIMIT ${ALARMS_MAX}`);
+  return found.map(({ reference, confirmed, paid }) =>
+    paid === null
+      ? `it confirmed the payment ${reference}, which was never booked here`
+      : disagreement(reference, {
+          paid: toMicro(BigInt(paid)),
+          confirmed: toMicro(BigInt(confirmed)),
+        }),
+  );
 }
 
 /** Hears that a peer says it has paid. Nothing becomes available by words: only `peer received` does that. */
@@ -152,11 +166,12 @@ export async function hearSettlement({ statement: said, tx, peer }: Hearing): Pr
 }
 
 async function bookPayment(
-  { database, keyOf }: StatementParts,
+  parts: StatementParts,
   { host, currency, amount, reference, at }: Payment,
   direction: "paid" | "received",
-  follow: (tx: Tx, peer: Peer) => Promise<void>,
+  { mayWrite = true }: Booking,
 ): Promise<Booked> {
+  const { database } = parts;
   if (currency !== database.settings.currency) throw new Refusal("currency_invalid", { currency });
   if (amount <= 0n || !isWholeMinor(amount, currency)) throw new Refusal("amount_invalid");
   if (
@@ -184,13 +199,40 @@ async function bookPayment(
         if (earlier.amount !== amount) throw new Refusal("reference_taken", { reference });
         return { again: true, position: (await positionOf(tx, peer.id, currency))! };
       }
-      // Who was never told our Terms does not know us, and would take nothing.
-      await ensureTerms({ database, keyOf }, tx, { peer, at });
-      await bookMoney(tx, peer, direction, { currency, amount, reference, at });
-      await follow(tx, peer);
+      const payment = { currency, amount, reference, at };
+      await bookMoney(tx, peer, direction, payment);
+      if (direction === "paid") await compareConfirmed(tx, peer, payment);
+      if (mayWrite) {
+        // Who was never told our Terms does not know us, and would take nothing.
+        await ensureTerms(parts, tx, { peer, at });
+        await tellPayment(parts, tx, peer, direction, { ...payment, told: at });
+      } else await tx.update(peers).set({ isUntold: true }).where(eq(peers.id, peer.id));
       return { again: false, position: (await positionOf(tx, peer.id, currency))! };
     }),
   );
+}
+
+/** The peer may have confirmed it before it was booked here: another amount is a mistake of one of the two. */
+async function compareConfirmed(
+  tx: Tx,
+  peer: Peer,
+  { currency, amount, reference, at }: Omit<Payment, "host">,
+): Promise<void> {
+  const [confirmed] = await tx
+    .select({ amount: peerConfirmation.amount })
+    .from(peerConfirmation)
+    .where(
+      and(
+        eq(peerConfirmation.peer, peer.id),
+        eq(peerConfirmation.currency, currency),
+        eq(peerConfirmation.reference, reference),
+      ),
+    );
+  if (confirmed !== undefined && confirmed.amount !== amount)
+    await raiseAlarm(tx, peer.id, {
+      alarm: disagreement(reference, { paid: amount, confirmed: confirmed.amount }),
+      at,
+    });
 }
 
 /** Writes a payment down and moves the money. The peer must be locked. */

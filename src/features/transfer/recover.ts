@@ -11,14 +11,19 @@ import type { Temporal } from "../../store/time.ts";
 import { lockPeer, type PeerId } from "../peer/peer.ts";
 import { digestOf, isSigned, type Proof } from "../statement/proof.ts";
 import { statement } from "../statement/schema.ts";
-import { DUE_NOW, instanceActor, lastStatement, type StatementParts } from "../statement/write.ts";
+import {
+  DUE_NOW,
+  instanceActor,
+  lastStatement,
+  type StatementParts,
+  statementOf,
+} from "../statement/write.ts";
 import { bookAgain } from "./payment.ts";
-import { makeLines } from "./send.ts";
 
 /**
  * Takes one of our own statements back into the log, with what it had booked.
  *
- * @returns false when it is not ours or does not follow the last one: then nothing changed
+ * @returns false when it is not ours or does not fit behind the last one: then nothing changed
  */
 export async function recoverOwn(
   parts: StatementParts,
@@ -34,12 +39,13 @@ export async function recoverOwn(
     (known) => isObject(proof) && known.id === proof["verificationMethod"],
   )?.publicKey;
   if (key === undefined || !isSigned(own, proof, key)) return false;
-  // What a recovered Transfer carried may not be written down yet: the backup may be from right after the close.
-  if (frame.type[1] === "Transfer") await makeLines(parts.database);
   return retrying(() =>
     drizzle.transaction(async (tx) => {
       const peer = await lockPeer(tx, id);
       const last = await lastStatement(tx, id, "out");
+      const known = await statementOf(tx, { peer: id, direction: "out", seq: frame.seq });
+      // Another process of this instance was faster.
+      if (known !== undefined) return known.digest === digestOf(own);
       const follows =
         frame.to === peer.actor &&
         frame.seq === (last?.seq ?? 0) + 1 &&
@@ -58,6 +64,7 @@ export async function recoverOwn(
         at,
         // Said again, so that its Receipt comes again.
         dueAt: isReceipt ? null : DUE_NOW,
+        isRecovered: frame.type[1] === "Transfer",
       });
       // A payment is booked again here; what a Transfer carried, when its Receipt comes again: until then what it may
       // have sent once more is not known.

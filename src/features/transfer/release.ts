@@ -3,13 +3,26 @@
 import { and, asc, eq, isNull, lte } from "drizzle-orm";
 import { toMicro } from "../../rules/amount.ts";
 import type { Leg } from "../../rules/posting.ts";
-import type { Tx } from "../../store/database.ts";
+import { type Database, retrying, type Tx } from "../../store/database.ts";
+import { addJob, type JobKind } from "../../store/jobs.ts";
 import type { Temporal } from "../../store/time.ts";
 import { book, openLedgerAccounts } from "../ledger/book.ts";
-import { type PeerId, positionOf } from "../peer/peer.ts";
+import { lockPeer, type PeerId, positionOf } from "../peer/peer.ts";
 import { transferIn, transferLine } from "./schema.ts";
 
-/** Moves pending money to its creators, for each Transfer that `settled` has reached. The peer must be locked. */
+/** What real money covers is to be released, behind what one transaction has released already. */
+export const releaseDue: JobKind<{ peer: string; currency: string }> = { name: "transfer.release" };
+
+/**
+ * Transfers that one transaction releases, 500 lines each at most: a second or two. A peer may promise a million lines
+ * of next to nothing and cover them with one payment.
+ */
+export const RELEASED_AT_ONCE = 50;
+
+/**
+ * Moves pending money to its creators, for each Transfer that `settled` has reached; a job does what is more than one
+ * transaction should. The peer must be locked.
+ */
 export async function releaseCovered(
   tx: Tx,
   { peer, currency, at }: { peer: PeerId; currency: string; at: Temporal.Instant },
@@ -26,8 +39,11 @@ export async function releaseCovered(
         lte(transferIn.upTo, position.settledIn),
       ),
     )
-    .orderBy(asc(transferIn.upTo));
-  for (const { seq, period } of covered) {
+    .orderBy(asc(transferIn.upTo))
+    .limit(RELEASED_AT_ONCE + 1);
+  if (covered.length > RELEASED_AT_ONCE)
+    await addJob(tx, releaseDue, { peer: String(peer), currency }, releaseKey(peer, currency));
+  for (const { seq, period } of covered.slice(0, RELEASED_AT_ONCE)) {
     const lines = await tx
       .select()
       .from(transferLine)
@@ -49,4 +65,19 @@ export async function releaseCovered(
       .set({ releasedAt: at })
       .where(and(eq(transferIn.peer, peer), eq(transferIn.seq, seq)));
   }
+}
+
+const releaseKey = (peer: PeerId, currency: string) => `${releaseDue.name} ${peer} ${currency}`;
+
+/** The job: releases the next ones. Each run adds the next, until nothing is covered. */
+export async function releaseMore(
+  { drizzle }: Database,
+  { peer, currency, at }: { peer: PeerId; currency: string; at: Temporal.Instant },
+): Promise<void> {
+  await retrying(() =>
+    drizzle.transaction(async (tx) => {
+      await lockPeer(tx, peer);
+      await releaseCovered(tx, { peer, currency, at });
+    }),
+  );
 }

@@ -1,6 +1,9 @@
 /** A new key for this instance's statements: announced to every peer by the one before. */
 
+import type { KeyObject } from "node:crypto";
+import { and, eq, isNotNull, isNull, sql } from "drizzle-orm";
 import { multibaseOf } from "../statement/proof.ts";
+import { statement } from "../statement/schema.ts";
 import {
   instanceActor,
   lastStatement,
@@ -8,14 +11,14 @@ import {
   writeStatement,
 } from "../statement/write.ts";
 import { peer as peers } from "../peer/schema.ts";
-import { retrying } from "../../store/database.ts";
+import { type Drizzle, retrying } from "../../store/database.ts";
 import type { Vault } from "../../store/keys.ts";
-import { drawStatementKey, retireStatementKey } from "../../store/signing.ts";
+import { drawStatementKey, retireStatementKey, statementKeys } from "../../store/signing.ts";
 import type { Temporal } from "../../store/time.ts";
-import { ensureTerms } from "./terms.ts";
 
 /**
- * Changes the key that signs statements: the old one tells every peer about the new one, and signs nothing after that.
+ * Changes the key that signs statements: the old one tells every peer that was told anything about the new one, and
+ * signs nothing after that.
  * All in one transaction, so that no statement is signed by a key that its reader does not know.
  *
  * @returns the id of the new key, and how many peers are told
@@ -31,9 +34,13 @@ export async function rotateStatementKey(
       const all = await tx.select().from(peers).orderBy(peers.id).for("update");
       const old = await parts.keyOf(tx);
       const next = await drawStatementKey(tx, settings.origin);
+      let told = 0;
       for (const peer of all) {
-        await ensureTerms(parts, tx, { peer, at });
-        const seq = ((await lastStatement(tx, peer.id, "out"))?.seq ?? 0) + 1;
+        const last = await lastStatement(tx, peer.id, "out");
+        // Who was never told anything learns the new key with our first Terms.
+        if (last === undefined) continue;
+        const seq = last.seq + 1;
+        told += 1;
         await writeStatement(parts, tx, peer, {
           type: ["Update", "KeyRotation"],
           object: instanceActor(settings.origin),
@@ -47,7 +54,33 @@ export async function rotateStatementKey(
         });
       }
       await retireStatementKey(tx, vault, { retired: old.id, next, at });
-      return { key: next.id, peers: all.length };
+      return { key: next.id, peers: told };
     }),
   );
+}
+
+/**
+ * The keys that the instance actor shows: the one that signs now, and each older one as long as Terms that it signed
+ * have no answer. Their reader may meet us with them only now, and finds nothing but what is shown.
+ */
+export async function shownKeys(drizzle: Drizzle): Promise<{ id: string; publicKey: KeyObject }[]> {
+  const [all, current, unanswered] = await Promise.all([
+    statementKeys(drizzle, { withRetired: true }),
+    statementKeys(drizzle),
+    drizzle
+      .selectDistinct({
+        key: sql<string>`${statement.document}::jsonb -> 'proof' ->> 'verificationMethod'`,
+      })
+      .from(statement)
+      .where(
+        and(
+          eq(statement.direction, "out"),
+          eq(statement.kind, "Terms"),
+          isNotNull(statement.dueAt),
+          isNull(statement.receiptSeq),
+        ),
+      ),
+  ]);
+  const shown = new Set([...current.map(({ id }) => id), ...unanswered.map(({ key }) => key)]);
+  return all.filter(({ id }) => shown.has(id));
 }

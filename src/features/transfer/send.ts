@@ -6,7 +6,7 @@ import { type Micro, toMicro } from "../../rules/amount.ts";
 import { move } from "../../rules/posting.ts";
 import { type Period, periodFromNumber, periodNumber } from "../../rules/period.ts";
 import { COUNT_PATRONS_MIN, LINES_MAX } from "../../rules/statement.ts";
-import { type Database, retrying, type Tx } from "../../store/database.ts";
+import { retrying, type Tx } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { book } from "../ledger/book.ts";
 import { lockPeer, type Peer, type PeerId, positionOf } from "../peer/peer.ts";
@@ -14,17 +14,9 @@ import { trustLine } from "../peer/schema.ts";
 import { lockStanding } from "../settlement/give-back.ts";
 import { periodAddress, type StatementParts, writeStatement } from "../statement/write.ts";
 import { isRecovering } from "./again.ts";
+import { makeLines, type Part } from "./lines.ts";
 import { line } from "./schema.ts";
 import { ensureTerms } from "./terms.ts";
-
-/** settlement: what the close gave · correction: what came in within the grace, once the month is final. */
-export type Part = "settlement" | "correction";
-
-/** Which settlements make a part, and in which months it is complete. */
-const PARTS: Readonly<Record<Part, { settlement: string; states: string }>> = {
-  settlement: { settlement: "settled", states: "('closed', 'final')" },
-  correction: { settlement: "late", states: "('final')" },
-};
 
 /**
  * Writes down what each creator at a peer is owed for every month that is closed, and the Transfers for what can be
@@ -39,7 +31,7 @@ export async function sendTransfers(
   mayWrite: (peer: PeerId) => Promise<boolean> = async () => true,
 ): Promise<PeerId[]> {
   const { drizzle } = parts.database;
-  await makeLines(parts.database);
+  await makeLines(drizzle);
   const peers = await drizzle.execute<{ peer: string }>(sql`
     SELECT p.id AS peer
       FROM peer p,
@@ -59,30 +51,6 @@ export async function sendTransfers(
     if (isWritten) written.push(id);
   }
   return written;
-}
-
-/** Writes down what closed months owe at peers, where that was not done yet. */
-export async function makeLines(database: Database): Promise<void> {
-  await makePart(database, "settlement");
-  await makePart(database, "correction");
-}
-
-async function makePart({ drizzle }: Database, part: Part): Promise<void> {
-  const { settlement, states } = PARTS[part];
-  await drizzle.execute(sql`
-    INSERT INTO line (period, part, payee, peer, amount, count, patrons, state)
-    SELECT sh.period, ${part}, sh.payee, a.peer, sum(sh.amount)::bigint, count(*)::int, count(DISTINCT sh.patron)::int, 'outbound'
-      FROM period p
-      JOIN settlement s ON s.period = p.id AND s.state = ${settlement}
-      JOIN share sh ON sh.period = p.id AND sh.patron = s.patron
-      JOIN flattr f ON f.period = p.id AND f.id = sh.flattr
-      JOIN period_payee pp ON pp.period = p.id AND pp.split = f.split AND pp.payee = sh.payee AND pp.way = 'peer'
-      JOIN ledger.account a ON a.id = pp.account
-     WHERE p.state IN ${sql.raw(states)}
-       AND EXISTS (SELECT FROM period_payee w WHERE w.period = p.id AND w.way = 'peer')
-       AND NOT EXISTS (SELECT FROM line l WHERE l.period = p.id AND l.part = ${part})
-     GROUP BY sh.period, sh.payee, a.peer HAVING sum(sh.amount) > 0
-    ON CONFLICT DO NOTHING`);
 }
 
 interface Due extends Record<string, unknown> {

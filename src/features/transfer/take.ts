@@ -1,6 +1,6 @@
 /** A Transfer of a peer: what it promises to creators here. Pending until real money covers it. */
 
-import { eq, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import { type Micro, toMicro } from "../../rules/amount.ts";
 import type { Leg } from "../../rules/posting.ts";
 import { periodNumber } from "../../rules/period.ts";
@@ -8,17 +8,8 @@ import { readTransfer, type TransferBody, type TransferLine } from "../../rules/
 import type { Tx } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { book, openLedgerAccounts } from "../ledger/book.ts";
-import {
-  allowOwed,
-  grow,
-  linesOf,
-  type PeerId,
-  type Position,
-  positionOf,
-  raiseAlarm,
-} from "../peer/peer.ts";
-import { peer as peers } from "../peer/schema.ts";
-import { type Hearing, refused, type Verdict } from "../statement/take.ts";
+import { allowOwed, grow, linesOf, type PeerId, type Position, positionOf } from "../peer/peer.ts";
+import { type Hearing, NotYet, refused, type Signed, type Verdict } from "../statement/take.ts";
 import { releaseCovered } from "./release.ts";
 import { transferIn } from "./schema.ts";
 import { OUR_TERMS } from "./terms.ts";
@@ -40,10 +31,14 @@ export async function hearTransfer(hearing: Hearing): Promise<Verdict> {
   const lines = await linesOf(tx, peer.id);
   const body = readTransfer(statement.body, {
     currencies: new Set(lines.map(({ currency }) => currency)),
-    at,
+    // What was in time when it was accepted before a restore still is.
+    at: signed?.at ?? at,
   });
-  if ("fault" in body) return refused(body.fault);
-  if (body.kind === "return") return refused("unsupported");
+  if ("fault" in body || body.kind === "return") {
+    const fault = "fault" in body ? body.fault : "unsupported";
+    if (signed !== undefined) throw cannotAgain(hearing, `it is ${fault} now`);
+    return refused(fault);
+  }
   const { currency } = body;
   const judged = await judge(tx, peer.id, body);
   if (signed !== undefined) return acceptAgain(hearing, signed, body, judged);
@@ -73,28 +68,33 @@ export async function hearTransfer(hearing: Hearing): Promise<Verdict> {
   };
 }
 
+/** What was accepted before a restore waits, and the peer's log with it, until it can be booked as it was. */
+function cannotAgain({ peer, statement }: Hearing, why: string): NotYet {
+  return new NotYet(
+    `this database is older than what was signed to ${peer.host}: Transfer ${statement.seq} was accepted, and cannot be booked again: ${why}; nothing more of it is taken`,
+  );
+}
+
 /**
  * What was accepted before a restore is accepted again, whatever the limit and its creators say by now: the peer has it
- * in writing. Creators who are not here any more are for people to look at.
+ * in writing.
+ *
+ * @throws NotYet for creators who are not here any more: an account with the same name makes it good
  */
 async function acceptAgain(
-  { tx, peer, statement, at }: Hearing,
-  signed: Verdict,
+  hearing: Hearing,
+  signed: Signed,
   body: TransferBody,
   judged: readonly Judged[],
 ): Promise<Verdict> {
+  const { tx, peer, statement, at } = hearing;
   const { currency } = body;
   const rejected = (signed.body["rejected"] ?? []) as readonly { readonly beneficiary: string }[];
   const refusedThen = new Set(rejected.map(({ beneficiary }) => beneficiary));
   const valid = judged.filter(({ line }) => !refusedThen.has(line.beneficiary));
-  if (valid.some(({ account }) => account === 0n)) {
-    await tx.update(peers).set({ state: "frozen" }).where(eq(peers.id, peer.id));
-    await raiseAlarm(tx, peer.id, {
-      alarm: `this database is older than what was signed to ${peer.host}: Transfer ${statement.seq} was accepted for creators that it does not have; the line is frozen`,
-      at,
-    });
-    return signed;
-  }
+  const missing = valid.filter(({ account }) => account === 0n);
+  if (missing.length > 0)
+    throw cannotAgain(hearing, `nobody here is ${missing[0]!.line.beneficiary}`);
   const accepted = toMicro(valid.reduce((sum, { line }) => sum + line.amount, 0n));
   await allowOwed(tx, { peer: peer.id, currency }, accepted);
   const position = await grow(tx, { peer: peer.id, currency }, { acceptedIn: accepted });

@@ -1,12 +1,13 @@
 /** Terms: what each side tells the other about how much may be owed, and when it wants to be paid. */
 
-import { and, eq } from "drizzle-orm";
+import { and, desc, eq } from "drizzle-orm";
 import { toMicro } from "../../rules/amount.ts";
+import { canonicalJson, type Json } from "../../rules/canonical.ts";
 import { hasSafeNumbers, isObject, readCounter } from "../../rules/statement.ts";
 import { retrying, type Tx } from "../../store/database.ts";
 import type { Temporal } from "../../store/time.ts";
 import { linesOf, lockPeer, type Peer, peerOfHost } from "../peer/peer.ts";
-import { trustLine } from "../peer/schema.ts";
+import { peer as peers, trustLine } from "../peer/schema.ts";
 import { statement } from "../statement/schema.ts";
 import { type Hearing, refused, type Verdict } from "../statement/take.ts";
 import { instanceActor, type StatementParts, writeStatement } from "../statement/write.ts";
@@ -21,7 +22,7 @@ const CURRENCIES_MAX = 50;
 const DAYS_MAX = 3650;
 
 /**
- * Tells a peer our Terms, if it was not told yet: the first that is said on a line, and again when a limit changes.
+ * Tells a peer our Terms, if it was not told yet: the first that is said on a line, and again when a limit changed.
  * The peer must be locked.
  */
 export async function ensureTerms(
@@ -30,11 +31,12 @@ export async function ensureTerms(
   { peer, at, isChanged = false }: { peer: Peer; at: Temporal.Instant; isChanged?: boolean },
 ): Promise<void> {
   const [told] = await tx
-    .select({ seq: statement.seq })
+    .select({ document: statement.document })
     .from(statement)
     .where(
       and(eq(statement.peer, peer.id), eq(statement.direction, "out"), eq(statement.kind, "Terms")),
     )
+    .orderBy(desc(statement.seq))
     .limit(1);
   if (told !== undefined && !isChanged) return;
   const lines = await linesOf(tx, peer.id);
@@ -48,25 +50,36 @@ export async function ensureTerms(
       },
     ]),
   );
+  const body = { currencies, rails: ["manual"] };
+  if (told !== undefined && canonicalJson(bodyOf(told)) === canonicalJson(body)) return;
   await writeStatement(parts, tx, peer, {
     type: ["Offer", "Terms"],
     object: instanceActor(parts.database.settings.origin),
-    body: { currencies, rails: ["manual"] },
+    body,
     at,
     isSent: true,
   });
 }
 
-/** Tells a peer what has changed, if it was told anything before. @throws Refusal "peer_unknown" */
+function bodyOf({ document }: { document: string }): Json {
+  return (JSON.parse(document) as { body: Json }).body;
+}
+
+/**
+ * Tells a peer what has changed; later, while its log must not be written.
+ *
+ * @throws Refusal "peer_unknown"
+ */
 export async function tellTerms(
   parts: StatementParts,
-  { host, at }: { host: string; at: Temporal.Instant },
+  { host, at, mayWrite = true }: { host: string; at: Temporal.Instant; mayWrite?: boolean },
 ): Promise<void> {
   await retrying(() =>
     parts.database.drizzle.transaction(async (tx) => {
       const { id } = await peerOfHost(tx, host);
       const peer = await lockPeer(tx, id);
-      await ensureTerms(parts, tx, { peer, at, isChanged: true });
+      if (mayWrite) await ensureTerms(parts, tx, { peer, at, isChanged: true });
+      else await tx.update(peers).set({ isUntold: true }).where(eq(peers.id, peer.id));
     }),
   );
 }

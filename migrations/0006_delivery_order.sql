@@ -1,0 +1,4 @@
+ALTER TABLE "delivery" DROP CONSTRAINT "delivery_what";--> statement-breakpoint
+DROP INDEX "delivery_subject";--> statement-breakpoint
+CREATE INDEX "delivery_subject" ON "delivery" USING btree ("subject","inbox","id");--> statement-breakpoint
+ALTER TABLE "delivery" ADD CONSTRAINT "delivery_what" CHECK (("delivery"."message" IS NOT NULL AND ("delivery"."inbox" IS NOT NULL OR "delivery"."payee" IS NOT NULL)) OR ("delivery"."activity" IN ('Like', 'Undo') AND "delivery"."flattr" IS NOT NULL AND "delivery"."patron" IS NOT NULL AND "delivery"."thing" IS NOT NULL AND "delivery"."period" IS NOT NULL AND "delivery"."payee" IS NOT NULL));
