@@ -82,7 +82,7 @@ export const DOOR_LIMITS: DoorLimits = {
   newcomers: { burst: 30, perSecond: 1 },
   activitiesOfActor: { burst: 150, perSecond: 20 },
   activities: { burst: 300, perSecond: 100 },
-  knocks: { perSender: 32, all: 512 },
+  knocks: { perSender: 64, all: 512 },
   bodyDeadlineMs: BODY_DEADLINE_MS,
 };
 

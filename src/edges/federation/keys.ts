@@ -99,7 +99,7 @@ export function openSignerKeys(
   let forgotten = 0;
   const placeOf = (keyId: string, actorUri: string) => `${keyId} ${actorUri}`;
 
-  const read = together(async (place: string): Promise<KnownSigner> => {
+  const readNow = async (place: string): Promise<KnownSigner> => {
     const [keyId, actorUri] = place.split(" ") as [string, string];
     const before = forgotten;
     // A key counts only for the actor in whose own document it was found.
@@ -120,7 +120,8 @@ export function openSignerKeys(
     if (forgotten === before)
       ready.set(actorUri, { keyId, known, sinceMs: clock.real().epochMilliseconds });
     return known;
-  });
+  };
+  const read = together(readNow);
 
   const renew = together(async (actorUri: string): Promise<void> => {
     const now = clock.real().epochMilliseconds;
@@ -163,7 +164,8 @@ export function openSignerKeys(
         await keep(profile);
       }
       ready.delete(actorUri);
-      const known = await read(placeOf(keyId, actorUri));
+      // Not together with those who began to look before it was kept.
+      const known = await readNow(placeOf(keyId, actorUri));
       if (known.standing !== "signs") return undefined;
       return !isRead || (await isTrue(known.signer.key)) ? known.signer : undefined;
     },
