@@ -28,6 +28,9 @@ const EXIT_FAILED = 1;
 /** The command or a setting was wrong. */
 const EXIT_USAGE = 2;
 
+/** What a command says in its log, if nobody wants more: its answer says the rest. */
+const QUIET = "warning";
+
 /** Runs one command and ends the process with its status. */
 export async function main(args: readonly string[]): Promise<void> {
   surviveVanishedDatabase();
@@ -39,7 +42,7 @@ export async function main(args: readonly string[]): Promise<void> {
   program.configureHelp({ showGlobalOptions: true });
   const isJson = () => args.includes("--json");
   const run: Run = async (work) => {
-    const config = await start();
+    const config = await start({ LOG_LEVEL: process.env["LOG_LEVEL"] || QUIET });
     const instance = await openInstance(config);
     try {
       const answer = await work(instance);

@@ -264,10 +264,15 @@ function missingClicks(books: readonly Book[], clicks: readonly Click[], looked:
       book.flattrs.get(`${patron} ${thing}`)?.some((row) => row.month === month) ?? false;
     if (isThere !== (state === "there"))
       wrong.push(
-        `${house.name}: ${key} is ${isThere ? "there" : "not there"}, but should be ${state}: ${history(`${patron} ${thing}`, clicks, [])}`,
+        `${house.name}: ${key} is ${isThere ? "there" : "not there"}, but should be ${state}: ${history(`${patron} ${thing}`, clicks, [])}; ${whereIs(book, last.get(key)!)}`,
       );
   }
   return wrong;
+}
+
+function whereIs({ flattrs }: Book, { flattr }: Click): string {
+  const found = [...flattrs].find(([, rows]) => rows.some(({ id }) => id === flattr));
+  return `flattr ${flattr ?? "unknown"} is ${found === undefined ? "nowhere" : `of ${found[0]}`}`;
 }
 
 /** Each thing shows those who flattr it, as far as one click or one taking back decides that. */

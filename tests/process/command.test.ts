@@ -14,40 +14,20 @@ import {
   testMasterKeyFile,
   type TestDatabase,
 } from "../support/database.ts";
+import { commands } from "../support/command.ts";
 import { sink } from "../support/sink.ts";
 import { TEST_ORIGIN } from "../support/server.ts";
 import { machineClock } from "../../src/store/time.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-interface Outcome {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
 function runner(database: TestDatabase, settings: Record<string, string> = {}) {
-  const { TEST_DATABASE_URL: _, ...inherited } = process.env;
-  const env = {
-    ...inherited,
+  return commands({
     DATABASE_URL: database.url,
     MASTER_KEY_FILE: testMasterKeyFile(),
     ORIGIN: TEST_ORIGIN,
-    DATA_DIR: join(tmpdir(), "fl-no-such-folder"),
     ...settings,
-  };
-  return async (args: readonly string[], input = ""): Promise<Outcome> => {
-    const child = spawn(process.execPath, [join(root, "bin/fediflattr.js"), ...args], {
-      cwd: root,
-      env,
-    });
-    let [out, err] = ["", ""];
-    child.stdout.on("data", (text: Buffer) => (out += text.toString()));
-    child.stderr.on("data", (text: Buffer) => (err += text.toString()));
-    child.stdin.on("error", () => {}).end(input);
-    const status = await new Promise<number | null>((resolve) => child.once("close", resolve));
-    return { status, out, err };
-  };
+  });
 }
 
 /** An instance in the month of now, with a patron who has nothing yet, a creator and a thing elsewhere. */

@@ -25,6 +25,8 @@ export interface Neighbour {
   /** Puts the copy in the place of its database, and starts it again. */
   restore(clockOffset?: string): Promise<void>;
   databaseUrl: string;
+  /** The settings of a command that works on the same instance. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 let made = 0;
@@ -70,19 +72,18 @@ async function neighbour(
   await withServer(serverUrl, (sql) => sql.unsafe(`CREATE DATABASE ${name}`));
   const folder = await mkdtemp(join(tmpdir(), "fl-neighbour-"));
   const url = databaseUrl(serverUrl, name);
+  const settingsAt = (clockOffset: string) => ({
+    DATA_DIR: folder,
+    DATABASE_URL: url,
+    ORIGIN: `http://${host}`,
+    PORT: String(port),
+    HOST: "127.0.0.1",
+    CLOCK_OFFSET: clockOffset,
+    ALLOW_PRIVATE_ADDRESSES: allowed.join(","),
+    ...settings,
+  });
   const start = async (clockOffset: string) => {
-    const instance = await openInstance(
-      readConfig({
-        DATA_DIR: folder,
-        DATABASE_URL: url,
-        ORIGIN: `http://${host}`,
-        PORT: String(port),
-        HOST: "127.0.0.1",
-        CLOCK_OFFSET: clockOffset,
-        ALLOW_PRIVATE_ADDRESSES: allowed.join(","),
-        ...settings,
-      }),
-    );
+    const instance = await openInstance(readConfig(settingsAt(clockOffset)));
     await instance.serve();
     await instance.work();
     return instance;
@@ -119,6 +120,9 @@ async function neighbour(
     databaseUrl: url,
     get instance() {
       return state.instance;
+    },
+    get settings() {
+      return settingsAt(state.offset);
     },
     restart,
     stop,

@@ -5,6 +5,7 @@ import { ALARMS_MAX, alarmsOf } from "../../features/peer/alarm.ts";
 import { freezePeer, peerOfHost, setPeerLimit } from "../../features/peer/peer.ts";
 import { contradictionsOf, keysOf, type PeerLine, peerLines } from "../../features/peer/report.ts";
 import { type Booked, payPeer, receiveFromPeer } from "../../features/transfer/payment.ts";
+import { openLinesWritten } from "../../features/transfer/rotate.ts";
 import { tellTerms } from "../../features/transfer/terms.ts";
 import { formatAmount, parseAmount } from "../../rules/amount.ts";
 import { Refusal } from "../../store/refusal.ts";
@@ -123,10 +124,9 @@ export function peerCommands(program: Command, run: Run): void {
     .action(({ unasked = false }: { unasked?: boolean }) =>
       run(async (house) => {
         const { database, rotateKey } = house;
-        const lines = unasked ? [] : await peerLines(database);
-        const open = new Set(lines.filter(({ state }) => state === "open").map(({ host }) => host));
-        const silent: string[] = [];
-        for (const host of open) if (!(await mayWriteTo(house, host))) silent.push(host);
+        const hosts = unasked ? [] : await openLinesWritten(database.drizzle);
+        const answers = await Promise.all(hosts.map((host) => mayWriteTo(house, host)));
+        const silent = hosts.filter((_, place) => !answers[place]);
         if (silent.length > 0) throw new Refusal("peer_behind", { host: silent.join(", ") });
         const { key, peers } = await rotateKey();
         return {

@@ -135,7 +135,10 @@ export function openFreshness(parts: FreshnessParts): Freshness {
     let silences = 0;
     const asked = ensure(id).catch((error: unknown) => {
       // What it may know of us is not known: to sign anything now could be to sign a number twice.
-      logger.info("peer {peer} cannot be asked for our log: {error}", { peer: String(id), error });
+      logger.info("peer {peer} cannot be asked for our log: {why}", {
+        peer: String(id),
+        why: error instanceof Error ? error.message : String(error),
+      });
       silences = (before?.silences ?? 0) + 1;
       return false;
     });

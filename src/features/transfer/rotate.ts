@@ -59,6 +59,17 @@ export async function rotateStatementKey(
   );
 }
 
+/** The hosts of the open lines on which this instance has said anything: they are told about a new key at once. */
+export async function openLinesWritten(drizzle: Drizzle): Promise<string[]> {
+  const rows = await drizzle
+    .selectDistinct({ host: peers.host })
+    .from(peers)
+    .innerJoin(statement, and(eq(statement.peer, peers.id), eq(statement.direction, "out")))
+    .where(and(eq(peers.state, "open"), eq(statement.seq, 1)))
+    .orderBy(peers.host);
+  return rows.map(({ host }) => host);
+}
+
 /**
  * The keys that the instance actor shows: the one that signs now, and each older one as long as Terms that it signed
  * have no answer. Their reader may meet us with them only now, and finds nothing but what is shown.
