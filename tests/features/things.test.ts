@@ -138,7 +138,7 @@ describe("a document", () => {
       { ...note, url: ["https://far.example/@ann/1", { href: "https://victim.example/article" }] },
       HOME,
     );
-    expect(addresses).toEqual([HOME, "https://far.example/@ann/1"]);
+    expect(addresses).toEqual(["https://far.example/@ann/1"]);
   });
 });
 
@@ -169,6 +169,12 @@ describe("a thing", () => {
       expect((await thingAt(database.drizzle, address))?.id).toBe(first);
     }
     expect(await thingAt(database.drizzle, "https://far.example/notes/3")).toBeUndefined();
+    // Its author's neither, who is not a thing yet.
+    const ann = "https://far.example/users/ann";
+    await remember("https://far.example/notes/4", [ann]);
+    expect(await thingAt(database.drizzle, ann)).toBeUndefined();
+    expect(await findThing(database, ann, at("2026-11-02"))).not.toBe(first);
+    expect((await thingAt(database.drizzle, ann))?.uri).toBe(ann);
   });
 
   test("that is a person of another server is found by its handle once its document is known", async () => {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { followActor } from "../../src/features/follow/follow.ts";
+import { findThing } from "../../src/features/thing/find.ts";
+import { thingAt } from "../../src/features/thing/thing.ts";
 import { at } from "../support/database.ts";
 import { rsaKey, signedPost } from "../support/hostile.ts";
 import { neighbour } from "../support/house.ts";
@@ -67,6 +69,16 @@ describe("posts", () => {
     const object = note(ann.uri, addressed);
     await ann.send(house, { type: "Create", object });
     expect(await postAt(database, object.id)).toMatchObject({ visibility });
+  });
+
+  test("do not take the address of their author: who flattrs him means him", async () => {
+    const { database, house, ann } = await followed();
+    const said = note(ann.uri);
+    await ann.send(house, { type: "Create", object: said });
+    expect((await thingAt(database.drizzle, said.id))?.uri).toBe(said.id);
+    const meant = await findThing(database, ann.uri, at("2026-11-21"));
+    expect((await thingAt(database.drizzle, ann.uri))?.id).toBe(meant);
+    expect((await thingAt(database.drizzle, ann.uri))?.uri).toBe(ann.uri);
   });
 
   test("change, and keep their id; an older change that comes later does not count", async () => {

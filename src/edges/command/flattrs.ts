@@ -137,7 +137,8 @@ function thingCommands(program: Command, run: Run): void {
     .action((file: string, { from }: { from?: string }) =>
       run(async (house) => {
         const { document, url } = await readDocument(file);
-        return remember(house, thingOfDocument(document, from ?? url));
+        const found = thingOfDocument(document, from ?? url);
+        return remember(house, { ...found, addresses: [from ?? url, ...(found.addresses ?? [])] });
       }),
     );
 

@@ -34,7 +34,7 @@ const OBJECT_TYPES: ReadonlySet<string> = new Set([
  * The thing that a document describes, with the authors it names. Trusts the document for its own origin only: its
  * id must have the origin that it came from, and so must each author (FEP-fe34).
  *
- * @param from the address that answered with this document
+ * @param from what speaks for it: the address that answered with this document, or the author who sent it
  * @throws Refusal "document_invalid" when it is no such document, "no_payee" when it names no author of its origin
  */
 export function thingOfDocument(document: unknown, from: string): NewThing {
@@ -50,9 +50,7 @@ export function thingOfDocument(document: unknown, from: string): NewThing {
     throw new Refusal("document_invalid", {
       rule: "it must be a post, a page, a person or the like",
     });
-  const addresses = [from, ...linksOf(document["url"])].filter((address) =>
-    sameOrigin(address, id),
-  );
+  const addresses = linksOf(document["url"]).filter((address) => sameOrigin(address, id));
   if (ACTOR_TYPES.has(kind)) {
     return {
       uri: id,

@@ -72,8 +72,10 @@ export async function rememberThing(
   others.delete(uri);
   others.delete("");
   for (const address of [...others].slice(0, ADDRESSES_MAX)) {
-    // Whoever had the address first keeps it: nobody can take another thing's address over.
-    await tx.insert(thingAddress).values({ address, thing: row!.id }).onConflictDoNothing();
+    // Whoever had the address first keeps it: nobody can take another thing's address over, or that of a person.
+    await tx.execute(sql`
+      INSERT INTO thing_address (address, thing)
+      SELECT ${address}, ${row!.id} WHERE NOT EXISTS (SELECT FROM actor WHERE uri = ${address}) ON CONFLICT DO NOTHING`);
   }
   return row!.id;
 }
