@@ -616,7 +616,15 @@ test("the limits that the documents name are those of the code", () => {
   expect(federation).toContain(`${ACTIVITY_LIMITS.valuesMax} values`);
   expect(federation).toContain(`${BODY_DEADLINE_MS / 1000} seconds`);
   expect(federation).toContain(`${SKEW_MS_MAX / 3_600_000} hour`);
-  expect(federation).toContain(`${DOOR_LIMITS.activities.burst} at once`);
+  const { activities, activitiesOfActor, newcomers, refusals, knocks } = DOOR_LIMITS;
+  for (const [what, { burst, perSecond }] of [
+    ["activities of one host", activities],
+    ["activities of one actor", activitiesOfActor],
+    ["actors of one host who are not known yet", newcomers],
+    ["refused requests of one sender (IPv4 address, IPv6 /64)", refusals],
+  ] as const)
+    expect(federation).toContain(`| ${what} | ${burst} at once, then ${perSecond} a second`);
+  expect(federation).toContain(`| ${knocks.perSender} of one sender, ${knocks.all} in all |`);
   expect(protocol).toContain(`1 to ${LINES_MAX} lines`);
   expect(protocol).toContain(`the ${STATEMENTS_A_DAY_MAX + 1}st statement`);
   expect(protocol).toContain(`at most ${ID_CHARS_MAX} characters`);

@@ -79,7 +79,7 @@ export interface DoorLimits {
  */
 export const DOOR_LIMITS: DoorLimits = {
   refusals: { burst: 60, perSecond: 1 },
-  newcomers: { burst: 30, perSecond: 1 },
+  newcomers: { burst: 200, perSecond: 1 },
   activitiesOfActor: { burst: 150, perSecond: 20 },
   activities: { burst: 300, perSecond: 100 },
   knocks: { perSender: 64, all: 512 },

@@ -67,7 +67,7 @@ export const delivery = pgTable(
   ],
 );
 
-/** How it goes with another host: one that does not answer is asked less and less often, and never forgotten. */
+/** How it goes with another host: one that does not answer is asked less and less often, as long as anything is due. */
 export const hostHealth = pgTable("host_health", {
   /** `URL.host`, port included. */
   host: exactText("host").primaryKey(),
