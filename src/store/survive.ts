@@ -3,9 +3,9 @@
 import { getLogger } from "@logtape/logtape";
 
 /**
- * postgres.js 3.4.9 writes to a socket that is already gone when its server disappears, from a timer, where no caller
- * can catch it. The query itself is rejected as it should be, so exactly this error is logged and passed over; every
- * other uncaught exception ends the process as before.
+ * postgres.js 3.4.9 writes from a timer to a socket that is already gone, or breaking, when its server disappears: there
+ * no caller can catch what is thrown, and the socket has no listener left. The query itself is rejected as it should be,
+ * so exactly these errors are logged and passed over; every other uncaught exception ends the process as before.
  *
  * @see https://github.com/porsager/postgres/issues/1066
  */
@@ -22,13 +22,17 @@ export function surviveVanishedDatabase(): void {
   });
 }
 
-/** True for that one error, and only when it comes from the place that has the fault. */
+/** True for those errors, and only when they come from the place that has the fault. */
 export function isWriteToVanishedServer(error: unknown): boolean {
   return (
-    error instanceof TypeError &&
-    /null \(reading 'write'\)/.test(error.message) &&
-    /^\s+at (?:Immediate\.)?nextWrite(?:\$\d+)? \(|^\s+at Immediate\.nextWrite/m.test(
-      error.stack ?? "",
-    )
+    error instanceof Error &&
+    (/null \(reading 'write'\)/.test(error.message) || isBrokenSocket(error)) &&
+    /^\s+at (?:Immediate\.)?nextWrite(?:\$\d+)? [([]/m.test(error.stack ?? "")
   );
+}
+
+/** What a socket says whose other end is gone. */
+function isBrokenSocket(error: Error): boolean {
+  const code = "code" in error ? error.code : undefined;
+  return code === "EPIPE" || code === "ECONNRESET" || code === "ERR_STREAM_DESTROYED";
 }

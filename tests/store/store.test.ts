@@ -251,10 +251,14 @@ describe("lanes of jobs", () => {
 });
 
 describe("the guard against a vanished server", () => {
-  test("passes over exactly one error", () => {
+  test("passes over exactly the errors of that write", () => {
     const fault = new TypeError("Cannot read properties of null (reading 'write')");
     fault.stack = `TypeError: ${fault.message}\n    at Immediate.nextWrite (file:///app/node_modules/postgres/src/connection.js:255:22)`;
     expect(isWriteToVanishedServer(fault)).toBe(true);
+    const broken = Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
+    expect(isWriteToVanishedServer(broken)).toBe(false);
+    broken.stack = `Error: write EPIPE\n    at Writable.write (node:internal/streams/writable:512:10)\n    at Immediate.nextWrite [as _onImmediate] (file:///app/node_modules/postgres/src/connection.js:255:22)`;
+    expect(isWriteToVanishedServer(broken)).toBe(true);
     const elsewhere = new TypeError(fault.message);
     expect(isWriteToVanishedServer(elsewhere)).toBe(false);
     expect(isWriteToVanishedServer(new Error("other"))).toBe(false);
