@@ -116,7 +116,7 @@ export async function openFederation({
           isAllowedPrivate: (host) => egress.isAllowedPrivate(host),
         }),
         statementKeys: async () =>
-          (await shownKeys(database.drizzle)).map(({ id, publicKey }) => ({
+          (await shownKeys(database.drizzle, clock.now())).map(({ id, publicKey }) => ({
             id,
             publicKeyMultibase: multibaseOf(publicKey),
           })),

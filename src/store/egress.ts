@@ -262,18 +262,20 @@ export function isPublic(address: string): boolean {
  * here: they are private.
  */
 function openNames(nameServers?: readonly string[]): { lookup: Lookup; close: () => void } {
-  const resolver = new Resolver({ timeout: NAME_MS_MAX, tries: NAME_TRIES });
-  if (nameServers !== undefined) resolver.setServers(nameServers);
+  const open = () => {
+    const made = new Resolver({ timeout: NAME_MS_MAX, tries: NAME_TRIES });
+    if (nameServers !== undefined) made.setServers(nameServers);
+    return made;
+  };
+  let resolver = open();
   let asked = 0;
   return {
     lookup: together(async (name) => {
       if (asked >= NAMES_ASKED_MAX) throw new EgressError("unreachable", "too many names at once");
       asked += 1;
       try {
-        const [four, six] = await Promise.allSettled([
-          resolver.resolve4(name),
-          resolver.resolve6(name),
-        ]);
+        const used = resolver;
+        const [four, six] = await Promise.allSettled([used.resolve4(name), used.resolve6(name)]);
         const addresses = [
           ...(four.status === "fulfilled" ? four.value : []).map((address) => ({
             address,
@@ -284,14 +286,22 @@ function openNames(nameServers?: readonly string[]): { lookup: Lookup; close: ()
             family: 6,
           })),
         ];
-        if (addresses.length === 0 && four.status === "rejected") throw four.reason;
-        return addresses;
+        if (addresses.length > 0 || four.status === "fulfilled") return addresses;
+        // It knows the name servers of the moment when it was made; the machine may have others by now.
+        if (used === resolver && isSilence(four.reason)) resolver = open();
+        throw four.reason;
       } finally {
         asked -= 1;
       }
     }),
     close: () => resolver.cancel(),
   };
+}
+
+/** True when no name server answered, which says nothing about the name. */
+function isSilence(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "ETIMEOUT" || code === "ECONNREFUSED";
 }
 
 /**

@@ -91,7 +91,7 @@ describe("an alarm", () => {
     expect(await alarms(home, id)).toHaveLength(ALARMS_MAX + 1);
   });
 
-  test("tells each night all payments that both sides remember differently", async () => {
+  test("tells at night all payments that both sides remember differently, until they were seen", async () => {
     const { home, peer, id } = await met();
     const { statements, database, clock } = home.instance;
     await confirm(peer, "1000000", "made");
@@ -108,8 +108,6 @@ describe("an alarm", () => {
         reference,
         at: clock.now(),
       });
-    await freezePeer(database, { host: peer.host, isFrozen: false, at: clock.now() });
-    expect(await alarms(home, id)).toEqual([]);
     await asReplica(
       home.databaseUrl,
       (sql) => sql`UPDATE peer_confirmation SET at = at - interval '25 hours'`,
@@ -124,6 +122,20 @@ describe("an alarm", () => {
       );
     });
     expect((await alarms(home, id)).some((alarm) => alarm.includes("right"))).toBe(false);
+    await freezePeer(database, { host: peer.host, isFrozen: false, at: clock.now() });
+    await confirm(peer, "1000000", "late");
+    await asReplica(
+      home.databaseUrl,
+      (sql) => sql`UPDATE peer_confirmation SET at = at - interval '25 hours'`,
+    );
+    await compare(home);
+    await eventually("the next is told", async () =>
+      (await alarms(home, id)).some((alarm) => alarm.includes("the payment late")),
+    );
+    const told = await alarms(home, id);
+    expect(told.filter((alarm) => alarm.includes("payment"))).toHaveLength(1);
+    // What could be mended is told again.
+    expect(told.some((alarm) => alarm.startsWith("the positions in EUR differ"))).toBe(true);
   });
 });
 

@@ -620,7 +620,7 @@ test("the limits that the documents name are those of the code", () => {
   for (const [what, { burst, perSecond }] of [
     ["activities of one host", activities],
     ["activities of one actor", activitiesOfActor],
-    ["actors of one host who are not known yet", newcomers],
+    ["actors of one host who are not known yet, named by one sender", newcomers],
     ["refused requests of one sender (IPv4 address, IPv6 /64)", refusals],
   ] as const)
     expect(federation).toContain(`| ${what} | ${burst} at once, then ${perSecond} a second`);

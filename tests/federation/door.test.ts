@@ -44,12 +44,20 @@ interface Sending extends Partial<Signing> {
   readonly change?: (
     headers: Record<string, string>,
   ) => Record<string, string> | readonly (readonly [string, string])[];
+  /** The address of the sender's machine. */
+  readonly from?: string;
   /** What is posted instead of what was signed. */
   readonly sent?: string | Buffer;
 }
 
 function send(to: Receiver, by: RemoteActor, sending: Sending = {}): Promise<Answered> {
-  const { activity = like(by.uri), change = (headers) => headers, sent, ...signing } = sending;
+  const {
+    activity = like(by.uri),
+    change = (headers) => headers,
+    sent,
+    from,
+    ...signing
+  } = sending;
   const body = signing.body ?? JSON.stringify(activity);
   const headers = signedPost({
     url: to.inbox,
@@ -59,7 +67,7 @@ function send(to: Receiver, by: RemoteActor, sending: Sending = {}): Promise<Ans
     date: new Date(to.clock.real().epochMilliseconds),
     ...signing,
   });
-  return post(signing.url ?? to.inbox, change(headers), sent ?? body);
+  return post(signing.url ?? to.inbox, change(headers), sent ?? body, from);
 }
 
 const codeOf = ({ body }: Answered): string => (JSON.parse(body) as { error: string }).error;
@@ -1007,9 +1015,11 @@ describe("rates", () => {
     for (const turn of [1, 2, 3, 4]) statuses.push((await send(home, invented(turn))).status);
     expect(statuses).toEqual([401, 401, 429, 429]);
     expect(E.requests).toHaveLength(3);
-    // Neither who is known nor another server's newcomers wait for that.
+    // Neither who is known nor another server's newcomers wait for that; nor does this server itself, when somebody
+    // else has only claimed to be it.
     expect((await send(home, e)).status).toBe(202);
     expect((await send(home, v)).status).toBe(202);
+    expect((await send(home, await E.actor("new"), { from: "127.0.0.5" })).status).toBe(202);
     home.clock.forward({ seconds: 1 });
     expect((await send(home, invented(3))).status).toBe(401);
   });

@@ -8,6 +8,7 @@ import { settle } from "../../src/features/settlement/settle.ts";
 import { receiveFromPeer } from "../../src/features/transfer/payment.ts";
 import { recoverOwn } from "../../src/features/transfer/recover.ts";
 import { tellTerms } from "../../src/features/transfer/terms.ts";
+import { commands } from "../support/command.ts";
 import { eur } from "../support/database.ts";
 import { type FakePeer, fakePeer, saying, silent, type Statement } from "../support/fake-peer.ts";
 import { eventually, type Neighbour, neighbours } from "../support/instances.ts";
@@ -177,6 +178,117 @@ describe("what we sent after the backup", () => {
   });
 });
 
+describe("a month that is closed again with other clicks", () => {
+  /** Sends a Transfer for two creators, and comes back from a backup that knows the click for one of them. */
+  async function closedOtherwise(judge?: (peer: FakePeer) => void) {
+    const peer = await fakePeer();
+    const home = await homeWith(peer);
+    const { id: patron } = await resident(home, "pat", "2.00");
+    await askWay(home.instance.database, peer.origin, home.instance.clock.now());
+    const flattr = async (name: string) => {
+      const { database, clock, resolver } = home.instance;
+      const thing = await resolver.thing(peer.person(name));
+      await giveFlattr(database, { patron, thing, source: "click", at: clock.now() });
+    };
+    await flattr("cora");
+    await eventually("the way is known", async () => {
+      const [row] = await home.instance.database.sql`SELECT FROM host_way WHERE peer IS NOT NULL`;
+      return row !== undefined;
+    });
+    await home.backUp();
+    await flattr("dora");
+    judge?.(peer);
+    const close = async () => {
+      await settle(home.instance.database, { at: home.instance.clock.now() });
+    };
+    await home.restart(OFFSETS.after);
+    await close();
+    await eventually("the Transfer is answered", async () => {
+      const { unanswered } = await lineWith(home, peer);
+      return toldOf(peer, "Transfer").length === 1 && unanswered === 0;
+    });
+    await home.restore(OFFSETS.after);
+    expect(await isFresh(home, peer)).toBe(true);
+    await close();
+    return { peer, home };
+  }
+
+  const sumsOf = (one: Statement | undefined) =>
+    (bodyOf(one)["lines"] as Statement[]).map(({ beneficiary, amount }) => [
+      (beneficiary as string).replace(/.*\//, ""),
+      amount,
+    ]);
+
+  test("sends what it is now, if nothing was accepted of what it was", async () => {
+    const { peer, home } = await closedOtherwise((judged) =>
+      judged.judge((of) =>
+        toldOf(judged, "Transfer").length > 1
+          ? undefined
+          : judged.receipt(
+              of,
+              { accepted: "0", rejected: [], reason: "overLimit", headroom: "0" },
+              "Reject",
+            ),
+      ),
+    );
+    await runNow(home, "transfers.due");
+    await eventually(
+      "it is sent",
+      async () => (await lineWith(home, peer)).acceptedOut === 2_000_000n,
+      60_000,
+    );
+    expect(toldOf(peer, "Transfer").map(sumsOf)).toEqual([
+      [
+        ["cora", "1000000"],
+        ["dora", "1000000"],
+      ],
+      [["cora", "2000000"]],
+    ]);
+    expect((await lineWith(home, peer)).alarm).toBeNull();
+  });
+
+  test("waits for the operator when something was accepted, and goes on when he gives it up", async () => {
+    const { peer, home } = await closedOtherwise();
+    await eventually("it is said", async () =>
+      ((await lineWith(home, peer)).alarm ?? "").includes("names lines that it does not have"),
+    );
+    await runNow(home, "transfers.due");
+    const cora = await resident(home, "cora");
+    const next = await peer.tell(offer(peer.transfer({ [cora.uri]: "1000000" })));
+    expect(next.status).toBe(202);
+    expect(toldOf(peer, "Transfer")).toHaveLength(1);
+
+    // To have seen an alarm is not enough: the month could still be closed as it was.
+    const run = commands(home.settings);
+    const opened = await run(["peer", "open", peer.host, "--json"]);
+    expect(JSON.parse(opened.out)).toEqual({ host: peer.host, state: "open" });
+    expect(await left(home)).toBe(1);
+    const given = await run(["peer", "open", peer.host, "--give-up", "--json"]);
+    expect(JSON.parse(given.out)).toMatchObject({ transfersGivenUp: 1 });
+    expect(await left(home)).toBe(0);
+    await runNow(home, "heads");
+    await eventually(
+      "the line goes on",
+      async () => {
+        await runNow(home, "transfers.due");
+        const { acceptedIn, acceptedOut } = await lineWith(home, peer);
+        return acceptedIn === 1_000_000n && acceptedOut === 2_000_000n;
+      },
+      60_000,
+    );
+    expect(toldOf(peer, "Transfer").map(sumsOf).at(-1)).toEqual([["cora", "2000000"]]);
+    const { alarms } = JSON.parse((await run(["peer", "show", peer.host, "--json"])).out) as {
+      alarms: { alarm: string }[];
+    };
+    expect(alarms.some(({ alarm }) => alarm.includes("of which no line is open here"))).toBe(true);
+    const again = await run(["peer", "open", peer.host, "--give-up", "--json"]);
+    expect(JSON.parse(again.out)).toMatchObject({ transfersGivenUp: 0 });
+  });
+
+  const left = async ({ instance: { database } }: Neighbour) =>
+    (await database.sql`SELECT FROM statement WHERE is_recovered`).length;
+});
+
 describe("a peer that cannot tell what it has", () => {
   test("is written nothing; what the operator books counts at once, and is told when it answers", async () => {
     const peer = await fakePeer();
@@ -219,6 +331,26 @@ describe("a peer that cannot tell what it has", () => {
       toldOf(peer, kind).filter((one) => of(bodyOf(one))).length;
     expect(many("Receipt", (body) => body["reference"] === PAID.reference)).toBe(1);
     expect(many("Terms", () => true)).toBe(2);
+  });
+
+  test("because it was away when we changed our key is told the new one, and goes on", async () => {
+    const peer = await fakePeer();
+    const home = await homeWith(peer);
+    await meet(peer, home);
+    await eventually("it is answered", async () => (await lineWith(home, peer)).unanswered === 0);
+    peer.lie("POST /ledger", saying("away", { status: 502 }));
+    await home.instance.rotateKey();
+    await home.restart();
+    // It asks with a key that the peer has never heard of.
+    peer.lie("GET /ledger/", saying("{}", { status: 403 }));
+    expect(await isFresh(home, peer)).toBe(true);
+    peer.repent("POST /ledger");
+    await eventually("it is told", async () => toldOf(peer, "KeyRotation").length > 0, 60_000);
+    peer.repent("GET /ledger/");
+    await eventually("it is answered", async () => (await lineWith(home, peer)).unanswered === 0);
+    expect((await lineWith(home, peer)).alarm).toBeNull();
+    await home.restart();
+    expect(await isFresh(home, peer)).toBe(true);
   });
 
   test("because it does not take our key any more is for the operators; because its line is frozen, waits", async () => {

@@ -1,9 +1,10 @@
 /** A new key for statements, while others know the old one, or know nothing of us yet. */
 
 import { expect, test } from "vitest";
-import { pinAgain, setPeerLimit } from "../../src/features/peer/peer.ts";
+import { freezePeer, pinAgain, setPeerLimit } from "../../src/features/peer/peer.ts";
 import { keysOf } from "../../src/features/peer/report.ts";
 import { askWay } from "../../src/features/peer/way.ts";
+import { shownKeys } from "../../src/features/transfer/rotate.ts";
 import { tellTerms } from "../../src/features/transfer/terms.ts";
 import { eur } from "../support/database.ts";
 import { fakePeer } from "../support/fake-peer.ts";
@@ -63,6 +64,14 @@ test("Terms that were signed by the old key and not taken yet are taken after th
   await tells(a, b, "7.00");
   expect(await a.instance.rotateKey()).toMatchObject({ peers: 1 });
   expect(await shown(a)).toEqual(["#ed25519-1", "#ed25519-2"]);
+  const { database, clock } = a.instance;
+  const later = async (days: number) =>
+    (await shownKeys(database.drizzle, clock.now().add({ hours: 24 * days }))).length;
+  expect([await later(29), await later(31)]).toEqual([2, 1]);
+  for (const isFrozen of [true, false]) {
+    await freezePeer(database, { host: b.host, isFrozen, at: clock.now() });
+    expect(await shown(a)).toHaveLength(isFrozen ? 1 : 2);
+  }
   await b.restart();
   await isAnswered(a, b);
   expect(await pinned(b, a)).toEqual([

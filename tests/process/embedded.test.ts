@@ -181,29 +181,33 @@ describe("a shared server", () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   });
 
-  test("one that is killed under a running serve is back within seconds, and serve goes on", async () => {
-    const folder = await folderFor("prepared");
-    const running = await serving(folder);
-    for (const withChildren of [false, true]) {
-      const postmaster = (await postmasterOf(folder))!;
-      const children = await childrenOf(postmaster);
-      // Requests are under way when it happens.
-      const asked = Array.from({ length: 20 }, () =>
-        statusOf(`${running.address}/.well-known/jwks.json`, 20_000),
-      );
-      killHard(postmaster);
-      if (withChildren) for (const child of children) killHard(child);
-      for (const status of await Promise.all(asked))
-        expect([200, 503], `${running.child.exitCode} ${running.stderr()}`).toContain(status);
-      await untilReady(running);
-      expect(await postmasterOf(folder)).not.toBe(postmaster);
-      const [thing] = await runJson(folder, ["post", "anna", "Hello"]);
-      expect(thing).toMatchObject({ account: "anna" });
-    }
-    expect(running.child.exitCode).toBeNull();
-    expect((await endSoftly(running)).status).toBe(0);
-    expect((await runProgram(folder, ["check"])).status).toBe(0);
-  });
+  test(
+    "one that is killed under a running serve is back within seconds, and serve goes on",
+    { timeout: 120_000 },
+    async () => {
+      const folder = await folderFor("prepared");
+      const running = await serving(folder);
+      for (const withChildren of [false, true]) {
+        const postmaster = (await postmasterOf(folder))!;
+        const children = await childrenOf(postmaster);
+        // Requests are under way when it happens.
+        const asked = Array.from({ length: 20 }, () =>
+          statusOf(`${running.address}/.well-known/jwks.json`, 20_000),
+        );
+        killHard(postmaster);
+        if (withChildren) for (const child of children) killHard(child);
+        for (const status of await Promise.all(asked))
+          expect([200, 503], `${running.child.exitCode} ${running.stderr()}`).toContain(status);
+        await untilReady(running);
+        expect(await postmasterOf(folder)).not.toBe(postmaster);
+        const [thing] = await runJson(folder, ["post", "anna", "Hello"]);
+        expect(thing).toMatchObject({ account: "anna" });
+      }
+      expect(running.child.exitCode).toBeNull();
+      expect((await endSoftly(running)).status).toBe(0);
+      expect((await runProgram(folder, ["check"])).status).toBe(0);
+    },
+  );
 
   test("whoever ends last stops it, and nobody before", async () => {
     const folder = await folderFor("prepared");

@@ -272,6 +272,7 @@ export function post(
   url: string,
   headers: Readonly<Record<string, string>> | readonly (readonly [string, string])[],
   body: string | Buffer,
+  from = "127.0.0.1",
 ): Promise<Answered> {
   const pairs = Array.isArray(headers)
     ? (headers as readonly (readonly [string, string])[])
@@ -284,6 +285,7 @@ export function post(
       url,
       {
         method: "POST",
+        localAddress: from,
         headers: [
           ...host,
           ...pairs.flat(),

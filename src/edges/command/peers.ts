@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { ALARMS_MAX, alarmsOf } from "../../features/peer/alarm.ts";
 import { freezePeer, peerOfHost, setPeerLimit } from "../../features/peer/peer.ts";
 import { contradictionsOf, keysOf, type PeerLine, peerLines } from "../../features/peer/report.ts";
+import { giveUpLines } from "../../features/transfer/again.ts";
 import { type Booked, payPeer, receiveFromPeer } from "../../features/transfer/payment.ts";
 import { openLinesWritten } from "../../features/transfer/rotate.ts";
 import { tellTerms } from "../../features/transfer/terms.ts";
@@ -95,27 +96,41 @@ export function peerCommands(program: Command, run: Run): void {
       }),
     );
 
-  for (const isFrozen of [true, false]) {
-    peer
-      .command(isFrozen ? "freeze" : "open")
-      .argument("<host>")
-      .description(isFrozen ? "take and send no statements" : "take and send statements again")
-      .action((host: string) =>
-        run(async ({ database, clock }): Promise<Answer> => {
-          const known = await peerOfHost(database.drizzle, host);
-          if (!isFrozen && known.state === "forked") {
-            const contradictions = await contradictionsOf(database, host);
-            return {
-              json: { host, state: "forked", error: "peer_forked", contradictions },
-              text: `${host} told two stories, and only both operators together can mend that: ${contradictions.map(({ seq, knownDigest, otherDigest }) => `number ${seq}: ${knownDigest ?? "nothing"} and ${otherDigest}`).join("; ")}`,
-              failed: true,
-            };
-          }
-          const { state } = await freezePeer(database, { host, isFrozen, at: clock.now() });
-          return { json: { host, state }, text: `The line with ${host} is ${state}` };
-        }),
-      );
-  }
+  peer
+    .command("freeze")
+    .argument("<host>")
+    .description("take and send no statements")
+    .action((host: string) =>
+      run(async ({ database, clock }) => {
+        const { state } = await freezePeer(database, { host, isFrozen: true, at: clock.now() });
+        return { json: { host, state }, text: `The line with ${host} is ${state}` };
+      }),
+    );
+
+  peer
+    .command("open")
+    .argument("<host>")
+    .option("--give-up", "go on without the lines of Transfers that this database has lost")
+    .description("take and send statements again; its alarms are seen")
+    .action((host: string, { giveUp = false }: { giveUp?: boolean }) =>
+      run(async ({ database, clock }): Promise<Answer> => {
+        const known = await peerOfHost(database.drizzle, host);
+        if (known.state === "forked") {
+          const contradictions = await contradictionsOf(database, host);
+          return {
+            json: { host, state: "forked", error: "peer_forked", contradictions },
+            text: `${host} told two stories, and only both operators together can mend that: ${contradictions.map(({ seq, knownDigest, otherDigest }) => `number ${seq}: ${knownDigest ?? "nothing"} and ${otherDigest}`).join("; ")}`,
+            failed: true,
+          };
+        }
+        const { state } = await freezePeer(database, { host, isFrozen: false, at: clock.now() });
+        const transfers = giveUp ? await giveUpLines(database, host) : 0;
+        return {
+          json: { host, state, ...(giveUp ? { transfersGivenUp: transfers } : {}) },
+          text: `The line with ${host} is ${state}${giveUp ? `; given up: ${transfers} Transfers` : ""}`,
+        };
+      }),
+    );
 
   peer
     .command("rotate-key")

@@ -63,7 +63,7 @@ export type Door = (
 export interface DoorLimits {
   /** Of one sender's address: what was refused. Who has had them all is heard only if his key is known. */
   readonly refusals: Rate;
-  /** Of one host: actors who are not known yet, and must be asked for. */
+  /** Of one host, from one sender's address, since anybody can claim a host: actors who must be asked for. */
   readonly newcomers: Rate;
   /** Of one actor, and of one host: what was verified. */
   readonly activitiesOfActor: Rate;
@@ -283,7 +283,8 @@ export function openDoor({
     { sender, nowMs, isRead }: Visitor & { readonly isRead: boolean },
   ): Promise<Signer> => {
     const waitSeconds =
-      refusals.waitSeconds(sender, nowMs) || (isRead ? 0 : newcomers.take(knock.host, nowMs));
+      refusals.waitSeconds(sender, nowMs) ||
+      (isRead ? 0 : newcomers.take(`${sender} ${knock.host}`, nowMs));
     if (waitSeconds > 0) throw new TooMany(waitSeconds);
     let signer: Signer | undefined;
     try {

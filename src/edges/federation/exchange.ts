@@ -139,10 +139,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
         throw new Error(`${peer.host} answers a pull with something else`);
       for (const document of listed as Json[]) {
         // Somebody else's turn; the rest comes with the next one.
-        if (Temporal.Instant.compare(clock.real(), until) > 0) {
-          pulledAgain.add(id);
-          return;
-        }
+        if (Temporal.Instant.compare(clock.real(), until) > 0) return pullLater(id);
         const outcome = await take(peer, document);
         if (outcome === "tooMany" || outcome === "behind") return;
         if (!TAKEN.has(outcome)) {
@@ -153,6 +150,14 @@ export function openExchange(parts: ExchangeParts): Exchange {
       const now = (await lastStatement(database.drizzle, id, "in"))?.seq ?? 0;
       if (now === last || !isObject(answer) || answer["more"] !== true) return;
     }
+  };
+
+  /** By a job, behind the logs of others that wait for a place. */
+  const pullLater = async (id: PeerId): Promise<void> => {
+    if (stopping.signal.aborted) return;
+    await addJob(database.drizzle, logBehind, { peer: String(id) }, `pull:${id}`).catch(
+      (error: unknown) => logger.warning("a log is pulled again later: {error}", { error }),
+    );
   };
 
   const pullAll = async (id: PeerId): Promise<void> => {
@@ -166,11 +171,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
     } finally {
       pulling.delete(id);
     }
-    // By a job, behind the logs of others that wait for a place.
-    if (!pulledAgain.delete(id) || stopping.signal.aborted) return;
-    await addJob(database.drizzle, logBehind, { peer: String(id) }, `pull:${id}`).catch(
-      (error: unknown) => logger.warning("a log is pulled again later: {error}", { error }),
-    );
+    if (pulledAgain.delete(id)) await pullLater(id);
   };
 
   const rowOf = async (id: PeerId): Promise<PeerRow & { state: string }> => {
@@ -178,9 +179,13 @@ export function openExchange(parts: ExchangeParts): Exchange {
     return row!;
   };
 
-  const alarm = async (id: PeerId, what: string, { isPassing = false } = {}): Promise<void> => {
+  const alarm = async (
+    id: PeerId,
+    what: string,
+    how: { isPassing?: boolean; isOnce?: boolean } = {},
+  ): Promise<void> => {
     await database.drizzle.transaction((tx) =>
-      raiseAlarm(tx, id, { alarm: what, at: clock.now(), isPassing }),
+      raiseAlarm(tx, id, { alarm: what, at: clock.now(), ...how }),
     );
   };
 
@@ -288,7 +293,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
       UPDATE statement SET due_at = ${sqlTime(clock.real().add({ milliseconds: pause }))}::timestamptz, last_error = ${failure}
        WHERE peer = ${peer.id} AND direction = 'out' AND seq = ${seq} AND due_at IS NOT NULL`;
     logger.info("statement {seq} to {host}: {failure}", { seq, host: peer.host, failure });
-    if (attempts === ATTEMPTS_SILENT)
+    if (attempts >= ATTEMPTS_SILENT)
       await alarm(peer.id, `statement ${seq} to ${peer.host} gets no answer: ${failure}`, {
         isPassing: true,
       });
@@ -353,7 +358,8 @@ export function openExchange(parts: ExchangeParts): Exchange {
         for (const peer of next) {
           if (stopping.signal.aborted) return;
           try {
-            for (const found of await compareHeads(heads, peer)) await alarm(peer.id, found);
+            for (const { alarm: found, isOnce } of await compareHeads(heads, peer))
+              await alarm(peer.id, found, { isOnce });
           } catch (error) {
             const why = error instanceof Error ? error.message : String(error);
             await alarm(peer.id, `its head cannot be compared: ${why}`, { isPassing: true });

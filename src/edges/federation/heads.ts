@@ -65,17 +65,29 @@ export function seqOf(part: Json | undefined): number {
   return typeof seq === "number" && Number.isSafeInteger(seq) ? seq : 0;
 }
 
+/** What the operator should know. */
+export interface Difference {
+  readonly alarm: string;
+  /** True for what stays as it is, and need not be said again to whoever has seen it. */
+  readonly isOnce: boolean;
+}
+
 /** Compares the head of a peer with what is here. @returns what the operator should know, if anything */
-export async function compareHeads(parts: HeadParts, peer: PeerRow): Promise<readonly string[]> {
+export async function compareHeads(
+  parts: HeadParts,
+  peer: PeerRow,
+): Promise<readonly Difference[]> {
   const { drizzle } = parts.statements.database;
   const head = await headOf(parts, peer);
-  if (head === undefined) return ["it has no signed head to compare with"];
+  if (head === undefined)
+    return [{ alarm: "it has no signed head to compare with", isOnce: false }];
   const at = parts.clock.now();
   await hearPeer(drizzle, { peer: peer.id, at });
   const wrong = await differenceOf(parts, peer, head);
+  const unpaid = await confirmedUnpaid({ drizzle }, peer.id, at);
   return [
-    ...(wrong === undefined ? [] : [wrong]),
-    ...(await confirmedUnpaid({ drizzle }, peer.id, at)),
+    ...(wrong === undefined ? [] : [{ alarm: wrong, isOnce: false }]),
+    ...unpaid.map((alarm) => ({ alarm, isOnce: true })),
   ];
 }
 

@@ -20,23 +20,39 @@ export const ALARMS_MAX = 100;
 const logger = getLogger(["fediflattr", "peers"]);
 
 /**
- * Tells the operator what to look at. The same sentence is told once, until it was seen.
+ * Tells the operator what to look at. The same sentence is told once, until it was seen. When too many are kept, the
+ * log has it alone.
  *
  * @param isPassing true for trouble that ends by itself: it goes away when the peer is heard again
+ * @param isOnce true for what does not change: once seen, it is not told again
  */
 export async function raiseAlarm(
   tx: Tx,
   id: PeerId,
-  { alarm, at, isPassing = false }: { alarm: string; at: Temporal.Instant; isPassing?: boolean },
+  {
+    alarm,
+    at,
+    isPassing = false,
+    isOnce = false,
+  }: { alarm: string; at: Temporal.Instant; isPassing?: boolean; isOnce?: boolean },
 ): Promise<void> {
   const text = printable(alarm, ALARM_CHARS_MAX);
-  const raised = await tx.execute<{ host: string }>(sql`
-    INSERT INTO peer_alarm (id, peer, alarm, is_passing, at)
-    SELECT new_id(${sqlTime(at)}), p.id, ${text}, ${isPassing}::boolean, ${sqlTime(at)} FROM peer p
-     WHERE p.id = ${id}
-       AND (SELECT count(*) FROM peer_alarm a WHERE a.peer = p.id AND a.cleared_at IS NULL AND a.is_passing = ${isPassing}::boolean) < ${ALARMS_MAX}
-    ON CONFLICT DO NOTHING RETURNING (SELECT host FROM peer p WHERE p.id = peer_alarm.peer) AS host`);
-  for (const { host } of raised) logger.warning("peer {host}: {alarm}", { host, alarm: text });
+  const news = await tx.execute<{ host: string }>(sql`
+    WITH told AS (
+      SELECT p.id, p.host,
+             (SELECT count(*) FROM peer_alarm a
+               WHERE a.peer = p.id AND a.cleared_at IS NULL AND a.is_passing = ${isPassing}::boolean) >= ${ALARMS_MAX} AS is_full
+        FROM peer p
+       WHERE p.id = ${id}
+         AND NOT EXISTS (SELECT FROM peer_alarm a
+                          WHERE a.peer = p.id AND a.alarm = ${text} AND (${isOnce}::boolean OR a.cleared_at IS NULL))
+    ), raised AS (
+      INSERT INTO peer_alarm (id, peer, alarm, is_passing, at)
+      SELECT new_id(${sqlTime(at)}), t.id, ${text}, ${isPassing}::boolean, ${sqlTime(at)} FROM told t WHERE NOT t.is_full
+      ON CONFLICT DO NOTHING RETURNING id
+    )
+    SELECT t.host FROM told t WHERE t.is_full OR EXISTS (SELECT FROM raised)`);
+  for (const { host } of news) logger.warning("peer {host}: {alarm}", { host, alarm: text });
 }
 
 /** Something signed by the peer came: it is not silent, and what was said about its silence is over. */

@@ -16,7 +16,7 @@ import { trustLine } from "../peer/schema.ts";
 import { giveBackOf, lockStanding } from "../settlement/give-back.ts";
 import type { Hearing } from "../statement/take.ts";
 import { markAnswered, type Statement, statementOf } from "../statement/write.ts";
-import { sendAgain } from "./again.ts";
+import { forgetLines, sendAgain } from "./again.ts";
 import { line, peerConfirmation, peerPayment } from "./schema.ts";
 import { makeRoom } from "./send.ts";
 
@@ -92,7 +92,14 @@ async function hearAnswer(
 ): Promise<string | undefined> {
   const { currency } = parts.database.settings;
   await lockStanding(tx);
-  if (answered.isRecovered) await sendAgain(tx, { peer, transfer: answered, currency, at });
+  if (answered.isRecovered) {
+    // Nothing of it went anywhere. Its lines are here, and go with another.
+    if (statement.type[0] === "Reject") {
+      await forgetLines(tx, { peer: peer.id, seq: answered.seq });
+      return undefined;
+    }
+    await sendAgain(tx, { peer, transfer: answered, currency, at });
+  }
   const sent = await sentLines(tx, peer, answered.seq);
   if (sent.length === 0)
     return `a Receipt for Transfer ${answered.seq}, of which no line is open here`;

@@ -135,7 +135,7 @@ export async function confirmedUnpaid(
     SELECT c.reference, c.amount::text AS confirmed, p.amount::text AS paid FROM peer_confirmation c
       LEFT JOIN peer_payment p ON p.peer = c.peer AND p.direction = 'paid' AND p.currency = c.currency AND p.reference = c.reference
      WHERE c.peer = ${peer} AND c.at < ${sqlTime(at.subtract({ hours: 24 }))} AND c.amount IS DISTINCT FROM p.amount
-     ORDER BY c.seq LIMIT ${ALARMS_MAX}`);
+     ORDER BY c.seq DESC LIMIT ${ALARMS_MAX}`);
   return found.map(({ reference, confirmed, paid }) =>
     paid === null
       ? `it confirmed the payment ${reference}, which was never booked here`

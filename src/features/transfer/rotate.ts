@@ -1,7 +1,7 @@
 /** A new key for this instance's statements: announced to every peer by the one before. */
 
 import type { KeyObject } from "node:crypto";
-import { and, eq, isNotNull, isNull, sql } from "drizzle-orm";
+import { and, eq, gt, isNotNull, isNull, sql } from "drizzle-orm";
 import { multibaseOf } from "../statement/proof.ts";
 import { statement } from "../statement/schema.ts";
 import {
@@ -71,10 +71,19 @@ export async function openLinesWritten(drizzle: Drizzle): Promise<string[]> {
 }
 
 /**
- * The keys that the instance actor shows: the one that signs now, and each older one as long as Terms that it signed
- * have no answer. Their reader may meet us with them only now, and finds nothing but what is shown.
+ * A retired key is shown no longer than this after it signed: whoever has stolen it could introduce himself with it to
+ * instances that never met us.
  */
-export async function shownKeys(drizzle: Drizzle): Promise<{ id: string; publicKey: KeyObject }[]> {
+const SHOWN_DAYS_MAX = 30;
+
+/**
+ * The keys that the instance actor shows: the one that signs now, and each older one as long as Terms that it signed
+ * have no answer, for some weeks. Their reader may meet us with them only now, and finds nothing but what is shown.
+ */
+export async function shownKeys(
+  drizzle: Drizzle,
+  now: Temporal.Instant,
+): Promise<{ id: string; publicKey: KeyObject }[]> {
   const [all, current, unanswered] = await Promise.all([
     statementKeys(drizzle, { withRetired: true }),
     statementKeys(drizzle),
@@ -83,10 +92,12 @@ export async function shownKeys(drizzle: Drizzle): Promise<{ id: string; publicK
         key: sql<string>`${statement.document}::jsonb -> 'proof' ->> 'verificationMethod'`,
       })
       .from(statement)
+      .innerJoin(peers, and(eq(peers.id, statement.peer), eq(peers.state, "open")))
       .where(
         and(
           eq(statement.direction, "out"),
           eq(statement.kind, "Terms"),
+          gt(statement.at, now.subtract({ hours: 24 * SHOWN_DAYS_MAX })),
           isNotNull(statement.dueAt),
           isNull(statement.receiptSeq),
         ),
