@@ -100,20 +100,23 @@ export async function ensureStatementKey(
 }
 
 /**
- * The key that signs statements now. It is read anew each time, since an operator may change it while other processes
- * run; only opening it is remembered.
+ * The key that signs statements now, or an older one by its id. It is read anew each time, since an operator may change
+ * it while other processes run; only opening it is remembered.
  */
-export function openStatementKeys(vault: Vault): (tx: Drizzle | Tx) => Promise<StatementKey> {
-  let opened: StatementKey | undefined;
-  return async (tx) => {
-    const newest = await newestStatementKey(tx);
-    if (newest === undefined) throw new Error("the database has no key for statements");
-    if (opened?.id !== newest.id) {
-      const secret = vault.unseal(newest.sealed, placeOf(newest.id));
-      const key = JSON.parse(Buffer.from(secret).toString()) as JsonWebKey;
-      opened = { id: newest.id, privateKey: createPrivateKey({ key, format: "jwk" }) };
-    }
-    return opened;
+export function openStatementKeys(
+  vault: Vault,
+): (tx: Drizzle | Tx, id?: string) => Promise<StatementKey> {
+  const opened = new Map<string, StatementKey>();
+  return async (tx, id) => {
+    const row = await (id === undefined ? newestStatementKey(tx) : statementKeyOf(tx, id));
+    if (row === undefined) throw new Error("the database has no key for statements");
+    const known = opened.get(row.id);
+    if (known !== undefined) return known;
+    const secret = vault.unseal(row.sealed, placeOf(row.id));
+    const key = JSON.parse(Buffer.from(secret).toString()) as JsonWebKey;
+    const made = { id: row.id, privateKey: createPrivateKey({ key, format: "jwk" }) };
+    opened.set(row.id, made);
+    return made;
   };
 }
 
@@ -186,11 +189,19 @@ async function newestStatementKey(database: Drizzle | Tx) {
   return key;
 }
 
+async function statementKeyOf(database: Drizzle | Tx, id: string) {
+  const [key] = await database
+    .select()
+    .from(signingKey)
+    .where(and(eq(signingKey.use, STATEMENT_USE), eq(signingKey.id, id)));
+  return key;
+}
+
 /** The public halves of the keys that sign statements; those that did once only when asked for. */
 export async function statementKeys(
   database: Drizzle,
   { withRetired = false } = {},
-): Promise<{ id: string; publicKey: KeyObject }[]> {
+): Promise<{ id: string; publicKey: KeyObject; retiredAt: Temporal.Instant | null }[]> {
   const keys = await database
     .select()
     .from(signingKey)
@@ -201,8 +212,9 @@ export async function statementKeys(
       ),
     )
     .orderBy(signingKey.createdAt);
-  return keys.map(({ id, publicJwk }) => ({
+  return keys.map(({ id, publicJwk, retiredAt }) => ({
     id,
+    retiredAt,
     publicKey: createPublicKey({ key: JSON.parse(publicJwk) as JsonWebKey, format: "jwk" }),
   }));
 }

@@ -81,6 +81,26 @@ test("Terms that were signed by the old key and not taken yet are taken after th
   expect(await shown(a)).toEqual(["#ed25519-2"]);
 });
 
+test("who was away when we changed our key, and we were away then, too, is asked by the key that he knows", async () => {
+  const [a, b] = (await neighbours(2)) as [Neighbour, Neighbour];
+  await finds(a, b);
+  await tells(a, b, "5.00");
+  await isAnswered(a, b);
+  await b.stop();
+  await tells(a, b, "7.00");
+  expect(await a.instance.rotateKey()).toMatchObject({ peers: 1 });
+  await a.stop();
+  await b.restart();
+  await a.restart();
+  await eventually("all is answered", async () => (await lineWith(a, b)).unanswered === 0, 60_000);
+  expect(await lineWith(b, a)).toMatchObject({ theirLimit: 7_000_000n, alarm: null });
+  expect(await lineWith(a, b)).toMatchObject({ alarm: null, state: "open" });
+  expect(await pinned(b, a)).toEqual([
+    ["#ed25519-1", expect.any(Number)],
+    ["#ed25519-2", null],
+  ]);
+}, 90_000);
+
 test("who found us before the change and hears us after it for the first time asks for our keys once more", async () => {
   const [a, b] = (await neighbours(2)) as [Neighbour, Neighbour];
   await finds(b, a);

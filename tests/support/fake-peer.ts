@@ -4,7 +4,12 @@
  */
 
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
@@ -26,6 +31,7 @@ export interface FakeKey {
 export interface Asked {
   readonly method: string;
   readonly path: string;
+  readonly headers: IncomingHttpHeaders;
   readonly body: string;
   readonly at: number;
 }
@@ -56,6 +62,8 @@ export interface FakePeer {
   speakTo(origin: string): void;
   /** Answers so at `POST /ledger`, `GET /ledger/…/head` and the like: whatever begins with these words. */
   lie(at: string, lie: Lie): void;
+  /** The truth, for a lie that tells it sometimes. */
+  readonly answer: Lie;
   /** Says the truth again. */
   repent(at: string): void;
   /** Answers Transfers with a Receipt of the test's own; undefined: with an honest one. */
@@ -110,7 +118,8 @@ export async function fakePeer({
   const server = createServer((incoming, response) => {
     void readAll(incoming).then(async (body) => {
       if (body === undefined) return;
-      const one = { method: incoming.method!, path: incoming.url!, body, at: performance.now() };
+      const { method, url: path, headers } = incoming;
+      const one = { method: method!, path: path!, headers, body, at: performance.now() };
       asked.push(one);
       const words = `${one.method} ${one.path}`;
       const lie = [...lies].findLast(([at]) => words.startsWith(at))?.[1];
@@ -249,6 +258,7 @@ export async function fakePeer({
     receipt,
     head,
     close,
+    answer: honest,
     speakTo: (at) => void (theirs = at),
     lie: (at, lie) => void lies.set(at, lie),
     repent: (at) => void lies.delete(at),

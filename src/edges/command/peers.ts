@@ -4,7 +4,6 @@ import type { Command } from "commander";
 import { ALARMS_MAX, alarmsOf } from "../../features/peer/alarm.ts";
 import { freezePeer, peerOfHost, setPeerLimit } from "../../features/peer/peer.ts";
 import { contradictionsOf, keysOf, type PeerLine, peerLines } from "../../features/peer/report.ts";
-import { giveUpLines } from "../../features/transfer/again.ts";
 import { type Booked, payPeer, receiveFromPeer } from "../../features/transfer/payment.ts";
 import { openLinesWritten } from "../../features/transfer/rotate.ts";
 import { tellTerms } from "../../features/transfer/terms.ts";
@@ -110,9 +109,8 @@ export function peerCommands(program: Command, run: Run): void {
   peer
     .command("open")
     .argument("<host>")
-    .option("--give-up", "go on without the lines of Transfers that this database has lost")
     .description("take and send statements again; its alarms are seen")
-    .action((host: string, { giveUp = false }: { giveUp?: boolean }) =>
+    .action((host: string) =>
       run(async ({ database, clock }): Promise<Answer> => {
         const known = await peerOfHost(database.drizzle, host);
         if (known.state === "forked") {
@@ -123,11 +121,17 @@ export function peerCommands(program: Command, run: Run): void {
             failed: true,
           };
         }
-        const { state } = await freezePeer(database, { host, isFrozen: false, at: clock.now() });
-        const transfers = giveUp ? await giveUpLines(database, host) : 0;
+        const { state, seen } = await freezePeer(database, {
+          host,
+          isFrozen: false,
+          at: clock.now(),
+        });
         return {
-          json: { host, state, ...(giveUp ? { transfersGivenUp: transfers } : {}) },
-          text: `The line with ${host} is ${state}${giveUp ? `; given up: ${transfers} Transfers` : ""}`,
+          json: { host, state, seen },
+          text: [
+            `The line with ${host} is ${state}`,
+            ...seen.map((alarm) => `  seen: ${alarm}`),
+          ].join("\n"),
         };
       }),
     );

@@ -8,6 +8,7 @@ import type { PeerId } from "../../features/peer/peer.ts";
 import { peer as peers } from "../../features/peer/schema.ts";
 import { type Kinds, logBehind, type Taken, takeStatement } from "../../features/statement/take.ts";
 import { lastStatement, type StatementParts } from "../../features/statement/write.ts";
+import { formerKeys } from "../../features/transfer/rotate.ts";
 import { sendTransfers } from "../../features/transfer/send.ts";
 import { tellUntold } from "../../features/transfer/untold.ts";
 import type { Json } from "../../rules/canonical.ts";
@@ -103,8 +104,24 @@ export function openExchange(parts: ExchangeParts): Exchange {
   const pulledAgain = new Set<PeerId>();
 
   const ask = async (peer: PeerRow, path: string): Promise<Json> => {
+    try {
+      return await askAs(peer, path);
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+      // Who has not taken our KeyRotation yet knows us by the key before.
+      for (const key of await formerKeys(database, peer.id))
+        try {
+          return await askAs(peer, path, key);
+        } catch (again) {
+          if (!isForbidden(again)) throw again;
+        }
+      throw error;
+    }
+  };
+
+  const askAs = async (peer: PeerRow, path: string, key?: string): Promise<Json> => {
     const url = `${peer.ledger}/${new URL(database.settings.origin).host}/${path}`;
-    const { id: keyId, privateKey } = await statements.keyOf(database.drizzle);
+    const { id: keyId, privateKey } = await statements.keyOf(database.drizzle, key);
     const { status, body } = await egress.request(url, {
       headers: {
         accept: "application/json",
@@ -293,10 +310,12 @@ export function openExchange(parts: ExchangeParts): Exchange {
       UPDATE statement SET due_at = ${sqlTime(clock.real().add({ milliseconds: pause }))}::timestamptz, last_error = ${failure}
        WHERE peer = ${peer.id} AND direction = 'out' AND seq = ${seq} AND due_at IS NOT NULL`;
     logger.info("statement {seq} to {host}: {failure}", { seq, host: peer.host, failure });
-    if (attempts >= ATTEMPTS_SILENT)
-      await alarm(peer.id, `statement ${seq} to ${peer.host} gets no answer: ${failure}`, {
-        isPassing: true,
-      });
+    if (attempts < ATTEMPTS_SILENT) return;
+    // One sentence, whatever else it answers each time: that is with the statement.
+    const [what] = failure.split(":");
+    await alarm(peer.id, `statement ${seq} to ${peer.host} gets no answer: ${what}`, {
+      isPassing: true,
+    });
   };
 
   /** @returns why it is to be sent again, or undefined when it is done */
@@ -388,6 +407,11 @@ const TAKEN: ReadonlySet<string> = new Set<Taken["outcome"]>([
   "replay",
   "heard",
 ]);
+
+/** True for the answer to somebody whose key is not known. */
+function isForbidden(error: unknown): boolean {
+  return error instanceof StatusError && (error.status === 401 || error.status === 403);
+}
 
 function textOf(body: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(body);

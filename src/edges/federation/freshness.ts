@@ -4,7 +4,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import { and, eq, isNotNull, isNull, type SQL } from "drizzle-orm";
+import { and, eq, isNotNull } from "drizzle-orm";
 import type { PeerId } from "../../features/peer/peer.ts";
 import { statement } from "../../features/statement/schema.ts";
 import { lastStatement, type StatementParts } from "../../features/statement/write.ts";
@@ -64,16 +64,6 @@ export function openFreshness(parts: FreshnessParts): Freshness {
 
   const lastOut = async (id: PeerId) => (await lastStatement(drizzle, id, "out"))?.seq ?? 0;
 
-  /** True when there is such a statement of ours to the peer. */
-  const hasOwn = async (peer: PeerRow, which: SQL | undefined): Promise<boolean> => {
-    const [found] = await drizzle
-      .select({ seq: statement.seq })
-      .from(statement)
-      .where(and(eq(statement.peer, peer.id), eq(statement.direction, "out"), which))
-      .limit(1);
-    return found !== undefined;
-  };
-
   /** Statements of ours behind this one that the peer has. */
   const forgottenAfter = async (peer: PeerRow, last: number): Promise<readonly Json[]> => {
     try {
@@ -87,11 +77,19 @@ export function openFreshness(parts: FreshnessParts): Freshness {
     } catch (error) {
       const isUnknown = error instanceof StatusError && NO_LOG.has(error.status);
       if (!isUnknown) throw error;
-      // Who never answered does not know us yet. Who was not reached since we changed our key asks for the old one, and
-      // learns the new one by being written to. Anybody else who does not know our key any more knows a newer one.
-      if (!(await hasOwn(peer, isNotNull(statement.receiptSeq)))) return [];
-      const isRotation = eq(statement.kind, "KeyRotation");
-      if (await hasOwn(peer, and(isRotation, isNull(statement.receiptSeq)))) return [];
+      const [answered] = await drizzle
+        .select({ seq: statement.seq })
+        .from(statement)
+        .where(
+          and(
+            eq(statement.peer, peer.id),
+            eq(statement.direction, "out"),
+            isNotNull(statement.receiptSeq),
+          ),
+        )
+        .limit(1);
+      // Who never answered does not know us yet. Who did, and knows our key no more, knows a newer one.
+      if (answered === undefined) return [];
       await alarm(
         peer.id,
         `it does not show our own log any more (status ${error.status}): perhaps this database is from before our last change of key, or its own is older; nothing is sent to it and taken from it`,

@@ -20,8 +20,7 @@ export const ALARMS_MAX = 100;
 const logger = getLogger(["fediflattr", "peers"]);
 
 /**
- * Tells the operator what to look at. The same sentence is told once, until it was seen. When too many are kept, the
- * log has it alone.
+ * Tells the operator what to look at. The same sentence is told once, until it was seen.
  *
  * @param isPassing true for trouble that ends by itself: it goes away when the peer is heard again
  * @param isOnce true for what does not change: once seen, it is not told again
@@ -37,22 +36,14 @@ export async function raiseAlarm(
   }: { alarm: string; at: Temporal.Instant; isPassing?: boolean; isOnce?: boolean },
 ): Promise<void> {
   const text = printable(alarm, ALARM_CHARS_MAX);
-  const news = await tx.execute<{ host: string }>(sql`
-    WITH told AS (
-      SELECT p.id, p.host,
-             (SELECT count(*) FROM peer_alarm a
-               WHERE a.peer = p.id AND a.cleared_at IS NULL AND a.is_passing = ${isPassing}::boolean) >= ${ALARMS_MAX} AS is_full
-        FROM peer p
-       WHERE p.id = ${id}
-         AND NOT EXISTS (SELECT FROM peer_alarm a
-                          WHERE a.peer = p.id AND a.alarm = ${text} AND (${isOnce}::boolean OR a.cleared_at IS NULL))
-    ), raised AS (
-      INSERT INTO peer_alarm (id, peer, alarm, is_passing, at)
-      SELECT new_id(${sqlTime(at)}), t.id, ${text}, ${isPassing}::boolean, ${sqlTime(at)} FROM told t WHERE NOT t.is_full
-      ON CONFLICT DO NOTHING RETURNING id
-    )
-    SELECT t.host FROM told t WHERE t.is_full OR EXISTS (SELECT FROM raised)`);
-  for (const { host } of news) logger.warning("peer {host}: {alarm}", { host, alarm: text });
+  const raised = await tx.execute<{ host: string }>(sql`
+    INSERT INTO peer_alarm (id, peer, alarm, is_passing, at)
+    SELECT new_id(${sqlTime(at)}), p.id, ${text}, ${isPassing}::boolean, ${sqlTime(at)} FROM peer p
+     WHERE p.id = ${id}
+       AND (SELECT count(*) FROM peer_alarm a WHERE a.peer = p.id AND a.cleared_at IS NULL AND a.is_passing = ${isPassing}::boolean) < ${ALARMS_MAX}
+       AND NOT (${isOnce}::boolean AND EXISTS (SELECT FROM peer_alarm a WHERE a.peer = p.id AND a.alarm = ${text}))
+    ON CONFLICT DO NOTHING RETURNING (SELECT host FROM peer p WHERE p.id = peer_alarm.peer) AS host`);
+  for (const { host } of raised) logger.warning("peer {host}: {alarm}", { host, alarm: text });
 }
 
 /** Something signed by the peer came: it is not silent, and what was said about its silence is over. */
@@ -64,15 +55,17 @@ export async function hearPeer(
   await tx.delete(peerAlarm).where(and(eq(peerAlarm.peer, id), eq(peerAlarm.isPassing, true)));
 }
 
-/** The operator has seen what was wrong. */
+/** The operator has seen what was wrong. @returns what it was */
 export async function clearAlarms(
   tx: Tx,
   { peer: id, at }: { peer: PeerId; at: Temporal.Instant },
-): Promise<void> {
-  await tx
+): Promise<string[]> {
+  const seen = await tx
     .update(peerAlarm)
     .set({ clearedAt: at })
-    .where(and(eq(peerAlarm.peer, id), isNull(peerAlarm.clearedAt)));
+    .where(and(eq(peerAlarm.peer, id), isNull(peerAlarm.clearedAt)))
+    .returning({ alarm: peerAlarm.alarm });
+  return seen.map(({ alarm }) => alarm);
 }
 
 /** What nobody has seen yet, the newest first. */

@@ -184,23 +184,21 @@ export async function allowOwed(
 /**
  * Freezes a line by the operator's wish, or opens it again. A fork is not opened: two people must agree about that.
  *
+ * @returns how the line stands, and the alarms that count as seen now
  * @throws Refusal "peer_unknown", "peer_forked"
  */
 export async function freezePeer(
   database: Database,
   { host, isFrozen, at }: { host: string; isFrozen: boolean; at: Temporal.Instant },
-): Promise<Peer> {
+): Promise<{ state: Peer["state"]; seen: readonly string[] }> {
   return database.drizzle.transaction(async (tx) => {
     const known = await lockPeerOf(tx, host);
     if (known.state === "forked") throw new Refusal("peer_forked", { host });
     // Whoever opens a line has seen what was wrong with it.
-    if (!isFrozen) await clearAlarms(tx, { peer: known.id, at });
-    const [changed] = await tx
-      .update(peer)
-      .set({ state: isFrozen ? "frozen" : "open" })
-      .where(eq(peer.id, known.id))
-      .returning();
-    return changed!;
+    const seen = isFrozen ? [] : await clearAlarms(tx, { peer: known.id, at });
+    const state = isFrozen ? "frozen" : "open";
+    await tx.update(peer).set({ state }).where(eq(peer.id, known.id));
+    return { state, seen };
   });
 }
 

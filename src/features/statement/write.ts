@@ -14,8 +14,8 @@ import { statement } from "./schema.ts";
 /** What writing and taking in statements needs. */
 export interface StatementParts {
   readonly database: Database;
-  /** The key that signs ours now: an operator may change it while this process runs. */
-  readonly keyOf: (tx: Tx | Drizzle) => Promise<StatementKey>;
+  /** The key that signs ours now, which an operator may change while this process runs; or an older one by its id. */
+  readonly keyOf: (tx: Tx | Drizzle, id?: string) => Promise<StatementKey>;
 }
 
 /** A statement to be written. */

@@ -8,10 +8,10 @@ import { toMicro } from "../../rules/amount.ts";
 import { parsePeriod, periodNumber } from "../../rules/period.ts";
 import { move } from "../../rules/posting.ts";
 import { isObject, readAmount } from "../../rules/statement.ts";
-import type { Database, Tx } from "../../store/database.ts";
+import type { Tx } from "../../store/database.ts";
 import type { Temporal } from "../../store/time.ts";
 import { book } from "../ledger/book.ts";
-import { lockPeer, type Peer, type PeerId, peerOfHost } from "../peer/peer.ts";
+import type { Peer, PeerId } from "../peer/peer.ts";
 import { statement } from "../statement/schema.ts";
 import { NotYet } from "../statement/take.ts";
 import type { Statement } from "../statement/write.ts";
@@ -62,47 +62,15 @@ export async function sendAgain(
   await forgetLines(tx, { peer: peer.id, seq });
 }
 
-/**
- * Takes it that the lines of Transfers that came back are not looked for any more: they were refused as a whole, are
- * marked as sent again, or their operator has given them up.
- *
- * @returns how many Transfers these were
- */
+/** The lines of a Transfer that came back are not looked for any more: they are sent again, or none was accepted. */
 export async function forgetLines(
   tx: Tx,
-  { peer, seq }: { peer: PeerId; seq?: number },
-): Promise<number> {
-  const forgotten = await tx
+  { peer, seq }: { peer: PeerId; seq: number },
+): Promise<void> {
+  await tx
     .update(statement)
     .set({ isRecovered: false })
-    .where(
-      and(
-        eq(statement.peer, peer),
-        eq(statement.direction, "out"),
-        eq(statement.isRecovered, true),
-        seq === undefined ? undefined : eq(statement.seq, seq),
-      ),
-    )
-    .returning({ seq: statement.seq });
-  return forgotten.length;
-}
-
-/**
- * Gives up the lines of all Transfers to a peer that came back after a restore and that this database will never have,
- * such as of a month that was closed with other clicks. What the peer accepted of them is not booked here: that is for
- * both operators. After this the line goes on.
- *
- * @returns how many Transfers these were
- * @throws Refusal "peer_unknown"
- */
-export async function giveUpLines(
-  { drizzle }: Pick<Database, "drizzle">,
-  host: string,
-): Promise<number> {
-  return drizzle.transaction(async (tx) => {
-    const { id } = await lockPeer(tx, (await peerOfHost(tx, host)).id);
-    return forgetLines(tx, { peer: id });
-  });
+    .where(and(eq(statement.peer, peer), eq(statement.direction, "out"), eq(statement.seq, seq)));
 }
 
 async function markSent(

@@ -92,9 +92,11 @@ async function hearAnswer(
 ): Promise<string | undefined> {
   const { currency } = parts.database.settings;
   await lockStanding(tx);
+  const refusals = readRejected(body["rejected"]);
+  const isAccepted = statement.type[0] === "Accept";
   if (answered.isRecovered) {
-    // Nothing of it went anywhere. Its lines are here, and go with another.
-    if (statement.type[0] === "Reject") {
+    // Nothing of it went anywhere: what is owed now goes with another, as if it had never been sent.
+    if (!isAccepted && refusals !== undefined && readCounter(body["accepted"]) === 0n) {
       await forgetLines(tx, { peer: peer.id, seq: answered.seq });
       return undefined;
     }
@@ -103,8 +105,6 @@ async function hearAnswer(
   const sent = await sentLines(tx, peer, answered.seq);
   if (sent.length === 0)
     return `a Receipt for Transfer ${answered.seq}, of which no line is open here`;
-  const refusals = readRejected(body["rejected"]);
-  const isAccepted = statement.type[0] === "Accept";
   const whole = isAccepted || reasonOf(body) === "noValidLine" ? undefined : reasonOf(body);
   const fated: Fated[] = sent.map(({ payee, uri, amount }) => ({
     payee: BigInt(payee),

@@ -1,7 +1,7 @@
 /** A new key for this instance's statements: announced to every peer by the one before. */
 
 import type { KeyObject } from "node:crypto";
-import { and, eq, gt, isNotNull, isNull, sql } from "drizzle-orm";
+import { and, eq, isNotNull, isNull, sql } from "drizzle-orm";
 import { multibaseOf } from "../statement/proof.ts";
 import { statement } from "../statement/schema.ts";
 import {
@@ -10,11 +10,12 @@ import {
   type StatementParts,
   writeStatement,
 } from "../statement/write.ts";
+import type { PeerId } from "../peer/peer.ts";
 import { peer as peers } from "../peer/schema.ts";
-import { type Drizzle, retrying } from "../../store/database.ts";
+import { type Database, type Drizzle, retrying } from "../../store/database.ts";
 import type { Vault } from "../../store/keys.ts";
 import { drawStatementKey, retireStatementKey, statementKeys } from "../../store/signing.ts";
-import type { Temporal } from "../../store/time.ts";
+import { Temporal } from "../../store/time.ts";
 
 /**
  * Changes the key that signs statements: the old one tells every peer that was told anything about the new one, and
@@ -70,10 +71,29 @@ export async function openLinesWritten(drizzle: Drizzle): Promise<string[]> {
   return rows.map(({ host }) => host);
 }
 
-/**
- * A retired key is shown no longer than this after it signed: whoever has stolen it could introduce himself with it to
- * instances that never met us.
- */
+/** The keys that a peer may know us by although they are retired: they signed KeyRotations that it did not answer. */
+export async function formerKeys(
+  { drizzle }: Pick<Database, "drizzle">,
+  peer: PeerId,
+): Promise<string[]> {
+  const rows = await drizzle
+    .select({ key: signerOf })
+    .from(statement)
+    .where(
+      and(
+        eq(statement.peer, peer),
+        eq(statement.direction, "out"),
+        eq(statement.kind, "KeyRotation"),
+        isNull(statement.receiptSeq),
+      ),
+    )
+    .orderBy(statement.seq);
+  return rows.map(({ key }) => key);
+}
+
+const signerOf = sql<string>`${statement.document}::jsonb -> 'proof' ->> 'verificationMethod'`;
+
+/** A retired key is shown no longer: whoever has stolen it could introduce himself with it to those we never met. */
 const SHOWN_DAYS_MAX = 30;
 
 /**
@@ -84,25 +104,25 @@ export async function shownKeys(
   drizzle: Drizzle,
   now: Temporal.Instant,
 ): Promise<{ id: string; publicKey: KeyObject }[]> {
-  const [all, current, unanswered] = await Promise.all([
+  const [all, unanswered] = await Promise.all([
     statementKeys(drizzle, { withRetired: true }),
-    statementKeys(drizzle),
     drizzle
-      .selectDistinct({
-        key: sql<string>`${statement.document}::jsonb -> 'proof' ->> 'verificationMethod'`,
-      })
+      .selectDistinct({ key: signerOf })
       .from(statement)
       .innerJoin(peers, and(eq(peers.id, statement.peer), eq(peers.state, "open")))
       .where(
         and(
           eq(statement.direction, "out"),
           eq(statement.kind, "Terms"),
-          gt(statement.at, now.subtract({ hours: 24 * SHOWN_DAYS_MAX })),
           isNotNull(statement.dueAt),
           isNull(statement.receiptSeq),
         ),
       ),
   ]);
-  const shown = new Set([...current.map(({ id }) => id), ...unanswered.map(({ key }) => key)]);
-  return all.filter(({ id }) => shown.has(id));
+  const needed = new Set(unanswered.map(({ key }) => key));
+  const oldest = now.subtract({ hours: 24 * SHOWN_DAYS_MAX });
+  return all.filter(
+    ({ id, retiredAt }) =>
+      retiredAt === null || (needed.has(id) && Temporal.Instant.compare(retiredAt, oldest) > 0),
+  );
 }
