@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import { sql } from "drizzle-orm";
 import { Logger, parseCronItems, run } from "graphile-worker";
+import { Pool } from "pg";
 import type { Drizzle, Tx } from "./database.ts";
 
 /** A kind of job: its name, and the ids that it carries. Never keys, never whole objects. */
@@ -76,6 +77,9 @@ export interface Lane {
 /** At most this many jobs of one lane at once in one process. */
 const CONCURRENCY = 2;
 
+/** Connections of one lane: its jobs, what listens, and what looks after both. */
+const CONNECTIONS_MAX = 10;
+
 /** Jobs are announced by NOTIFY; this is for what was missed. */
 const POLL_INTERVAL_MS = 2000;
 
@@ -107,8 +111,9 @@ function startLane(url: string, { handlers, schedules }: Lane): { stop: () => Pr
     })),
   );
   const stopping = new AbortController();
+  const pool = openJobPool(url);
   const options = {
-    connectionString: url,
+    pgPool: pool,
     concurrency: CONCURRENCY,
     pollInterval: POLL_INTERVAL_MS,
     noHandleSignals: true,
@@ -133,12 +138,28 @@ function startLane(url: string, { handlers, schedules }: Lane): { stop: () => Pr
     }
   })();
 
+  let stopped: Promise<void> | undefined;
   return {
-    stop: async () => {
+    stop: () => {
       stopping.abort();
-      await done;
+      return (stopped ??= done.then(() => pool.end()));
     },
   };
+}
+
+/**
+ * Connections for the jobs. A pool that the queue opens itself is not waited for when it ends, and nobody listens then
+ * to what the server still says: that would end the process. Whoever opens one must end it.
+ */
+export function openJobPool(url: string): Pool {
+  const pool = new Pool({ connectionString: url, max: CONNECTIONS_MAX });
+  const said = (error: Error) =>
+    getLogger(["fediflattr", "jobs"]).info("a connection of the jobs broke: {error}", {
+      error: error.message,
+    });
+  pool.on("error", said);
+  pool.on("connect", (client) => client.on("error", said));
+  return pool;
 }
 
 /** Only what goes wrong; the rest would fill the log. */

@@ -7,7 +7,7 @@ import { migrate as applyMigrations } from "drizzle-orm/postgres-js/migrator";
 import { runMigrations } from "graphile-worker";
 import postgres from "postgres";
 import { addressOf } from "./database.ts";
-import { silentLogger } from "./jobs.ts";
+import { openJobPool, silentLogger } from "./jobs.ts";
 
 /** The lowest PostgreSQL that has all we use. */
 const SERVER_VERSION_MIN = 150_000;
@@ -40,7 +40,12 @@ export async function migrate<T>(
     await sql`SELECT pg_advisory_lock(${MIGRATION_LOCK})`;
     await refuseNewerDatabase(sql, folder);
     await applyMigrations(drizzle(sql), { migrationsFolder: folder });
-    await runMigrations({ connectionString: url, logger: silentLogger });
+    const pool = openJobPool(url);
+    try {
+      await runMigrations({ pgPool: pool, logger: silentLogger });
+    } finally {
+      await pool.end();
+    }
     return await prepare(sql);
   } finally {
     await sql.end({ timeout: 5 });
