@@ -91,7 +91,7 @@ describe("a click", () => {
         favourite,
         click(database, bob, 5n),
         giveFlattr(database, { patron: 5n, thing: fine, source: "click", at: at("2026-11-10") }),
-        click(database, bob, fine, "2026-12-01T00:00:00Z"),
+        click(database, bob, fine),
         click(database, alice, fine),
       ].map(answer),
     );
@@ -107,13 +107,19 @@ describe("a click", () => {
       "account_unknown",
       "given",
     ]);
+    // Of two months at once: the later one ends the earlier, whichever is first.
+    const [late, next] = await Promise.all(
+      [click(database, carol, own), click(database, bob, fine, "2026-12-01T00:00:00Z")].map(answer),
+    );
+    expect(["given", "period_closed"]).toContain(late);
+    expect(next).toBe("given");
     expect(
       await database.sql`SELECT period, count(*)::int AS count FROM flattr GROUP BY period ORDER BY period`,
     ).toEqual([
-      { period: 202611, count: 2 },
+      { period: 202611, count: late === "given" ? 4 : 3 },
       { period: 202612, count: 1 },
     ]);
-    expect(await database.sql`SELECT count(*)::int AS count FROM delivery`).toEqual([{ count: 2 }]);
+    expect(await database.sql`SELECT count(*)::int AS count FROM delivery`).toEqual([{ count: 3 }]);
   });
 
   test("on a thing elsewhere is told to its author by a row of the same transaction; on one of this instance it is told to nobody", async () => {
