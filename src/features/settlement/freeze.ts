@@ -55,7 +55,8 @@ export async function freeze(database: Database, tx: Tx, period: Period): Promis
          -- Nothing is written to a peer that is silent: then what was never sent tells it.
          AND NOT (COALESCE(peer.heard_at, peer.since) < ${sqlTime(silentSince)}
                   AND EXISTS (SELECT FROM line l JOIN period c ON c.id = l.period
-                               WHERE l.peer = peer.id AND l.state = 'outbound' AND l.seq IS NULL AND c.closes < ${sqlTime(silentSince)})))
+                               WHERE l.peer = peer.id AND l.state = 'outbound' AND l.seq IS NULL AND c.closes < ${sqlTime(silentSince)}))),
+    peer_of_actor AS MATERIALIZED (SELECT a.id AS actor, w.peer FROM peer_of_host w JOIN actor a ON a.host = w.host)
     INSERT INTO period_payee (period, split, payee, weight, parts, way, account)
     SELECT ${month}, p.split, p.payee, p.weight, count(*) OVER (PARTITION BY p.split),
            CASE WHEN own.id IS NOT NULL THEN 'own' WHEN outbound.id IS NOT NULL THEN 'peer' ELSE 'waiting' END,
@@ -65,7 +66,7 @@ export async function freeze(database: Database, tx: Tx, period: Period): Promis
       LEFT JOIN account own ON own.actor = p.payee
       LEFT JOIN ledger.account earnings
         ON earnings.kind = 'earnings' AND earnings.owner = own.id AND earnings.peer = 0 AND earnings.currency = ${currency}
-      LEFT JOIN peer_of_host way ON own.id IS NULL AND way.host = (SELECT host FROM actor WHERE actor.id = p.payee)
+      LEFT JOIN peer_of_actor way ON own.id IS NULL AND way.actor = p.payee
       LEFT JOIN ledger.account outbound
         ON outbound.kind = 'outbound' AND outbound.owner = 0 AND outbound.peer = way.peer AND outbound.currency = ${currency}
       LEFT JOIN ledger.account waiting
