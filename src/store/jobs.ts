@@ -6,6 +6,7 @@ import { sql } from "drizzle-orm";
 import { Logger, parseCronItems, run } from "graphile-worker";
 import { Pool } from "pg";
 import type { Drizzle, Tx } from "./database.ts";
+import { EgressError } from "./egress.ts";
 
 /** A kind of job: its name, and the ids that it carries. Never keys, never whole objects. */
 export interface JobKind<Payload> {
@@ -162,10 +163,16 @@ export function openJobPool(url: string): Pool {
   return pool;
 }
 
-/** Only what goes wrong; the rest would fill the log. */
+/**
+ * Only what goes wrong; the rest would fill the log. That another server cannot be reached is no trouble of this one:
+ * the job is tried again.
+ */
 const quietLogger = new Logger(() => (level, message, meta) => {
-  if (level === "error" || level === "warning")
-    getLogger(["fediflattr", "jobs"]).warning("{message}", { message, error: meta?.["error"] });
+  if (level !== "error" && level !== "warning") return;
+  const logger = getLogger(["fediflattr", "jobs"]);
+  const { error } = meta ?? {};
+  if (error instanceof EgressError) logger.info("{message}", { message: error.message });
+  else logger.warning("{message}", { message, error });
 });
 
 /** Says nothing: for migrations, whose failure is thrown. */

@@ -207,7 +207,9 @@ function monthEvents(
       amount: cents(random, 900),
     });
   events.sort((one, other) => one.at - other.at);
-  if (random.chance(5) && opens > DAY_MS) events.push(belated(random, opens, things));
+  // An instance that began in the middle of a month has no month before that could be over.
+  if (random.chance(5) && opens === startOf(monthOf(opens)))
+    events.push(belated(random, opens, things));
   return events;
 }
 
