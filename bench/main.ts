@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { benchClick } from "./click.ts";
+import { benchClients } from "./clients.ts";
 import { benchDeliver } from "./deliver.ts";
 import { benchInbox } from "./inbox.ts";
 import type { Options } from "./options.ts";
@@ -12,6 +13,7 @@ import { benchTransfer } from "./transfer.ts";
 const BENCHES: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   settle: benchSettle,
   click: benchClick,
+  clients: benchClients,
   start: benchStart,
   inbox: benchInbox,
   deliver: benchDeliver,

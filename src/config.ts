@@ -36,6 +36,8 @@ export interface Config {
   readonly unclaimedMonths: number;
   /** `PEER_LIMIT`: the most that a new peer may owe before it is paid. */
   readonly peerLimit: Micro;
+  /** `CLIENT_REQUESTS`: how often one app of one person may ask within five minutes. */
+  readonly clientRequests: number;
   /** `ALLOW_PRIVATE_ADDRESSES`: each `host:port` may be asked although it is private, by http, too; for trials. */
   readonly allowedPrivate: readonly string[];
   /** `LOG_LEVEL`. */
@@ -87,6 +89,7 @@ export function readConfig(env: Environment): Config {
       parseMinimum(text, currency),
     ),
     unclaimedMonths: read(env, "UNCLAIMED_MONTHS", 12, parseUnclaimedMonths),
+    clientRequests: read(env, "CLIENT_REQUESTS", 300, parseClientRequests),
     peerLimit: read(env, "PEER_LIMIT", parseAmount("50", currency)!, (text) =>
       parsePeerLimit(text, currency),
     ),
@@ -217,6 +220,18 @@ function parsePeerLimit(text: string, currency: string): Micro {
   if (amount === undefined)
     throw wrong("PEER_LIMIT", text, `it must be an amount of ${currency}, or 0`, "50.00");
   return amount;
+}
+
+function parseClientRequests(text: string): number {
+  const requests = wholeNumber(text);
+  if (requests === undefined || requests < 30)
+    throw wrong(
+      "CLIENT_REQUESTS",
+      text,
+      "it must be a number of requests within five minutes, from 30 to 999999",
+      "300",
+    );
+  return requests;
 }
 
 function parsePrivateAddresses(text: string): string[] {

@@ -3,6 +3,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "./config.ts";
 import { afterwardsJobs } from "./edges/federation/afterwards.ts";
+import { backfillJobs } from "./edges/federation/backfill.ts";
 import { startDelivery } from "./edges/federation/deliver.ts";
 import { discoverInstance, waysJobs, waysSchedule } from "./edges/federation/discover.ts";
 import { openDoor } from "./edges/federation/door.ts";
@@ -27,7 +28,7 @@ import { KINDS } from "./features/transfer/kinds.ts";
 import { releaseDue, releaseMore } from "./features/transfer/release.ts";
 import { transfersDue } from "./features/settlement/close.ts";
 import type { Database } from "./store/database.ts";
-import { openEgress } from "./store/egress.ts";
+import { type Egress, openEgress } from "./store/egress.ts";
 import { handle, type Lane } from "./store/jobs.ts";
 import type { Vault } from "./store/keys.ts";
 import { ensureStatementKey, openStatementKeys } from "./store/signing.ts";
@@ -45,7 +46,11 @@ export interface Federated {
   /** Makes the actors of the instance itself, so that others find them. */
   prepare(): Promise<void>;
   /** Answers what is for other servers, and leaves the rest to the pages. */
-  routes(pages: (request: Request) => Response | Promise<Response>): Answer;
+  routes(pages: (request: Request, remoteAddress: string) => Response | Promise<Response>): Answer;
+  /** Looks at once whether there is something to deliver. */
+  nudge(): void;
+  /** The guarded way out. */
+  readonly egress: Egress;
   /** Starts delivering and sending statements. */
   start(): void;
   /** What peers are told and asked, and apart from it what strangers can cause. */
@@ -128,17 +133,19 @@ export async function openFederation({
           });
         },
         nudge: () => delivery?.nudge(),
-        pages: async (request) => {
+        pages: async (request, remoteAddress) => {
           const { pathname } = new URL(request.url);
           return pathname === "/ledger" || pathname.startsWith("/ledger/")
             ? ledgerApp.fetch(request)
-            : pages(request);
+            : pages(request, remoteAddress);
         },
         version: VERSION,
         custody: "prepaid",
         isOpen: false,
       });
     },
+    nudge: () => delivery?.nudge(),
+    egress,
     start() {
       delivery ??= startDelivery({ database, egress, keys, fetcher, clock });
       exchange.start();
@@ -158,7 +165,11 @@ export async function openFederation({
         ],
       },
       {
-        handlers: [...afterwardsJobs({ database, clock, fetcher }), ...waysJobs(discovery)],
+        handlers: [
+          ...afterwardsJobs({ database, clock, fetcher }),
+          ...backfillJobs({ database, clock, fetcher }),
+          ...waysJobs(discovery),
+        ],
         schedules: [waysSchedule(discovery)],
       },
     ],

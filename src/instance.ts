@@ -5,13 +5,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import type postgres from "postgres";
 import { type Config, ConfigError, refuseShiftedClock, trialOrigin } from "./config.ts";
+import { isClientPath } from "./edges/mastodon/app.ts";
 import { serveHttp, type Listening } from "./edges/web/serve.ts";
 import { pageRoutes } from "./edges/web/routes.ts";
 import { makeReceipts, receiptsDue } from "./features/settlement/receipt.ts";
 import { tick } from "./features/settlement/tick.ts";
+import { trimHomes } from "./features/post/home.ts";
+import { pollJobs } from "./features/post/poll.ts";
 import { publishFee, turnMonths } from "./features/settlement/turn.ts";
 import type { Resolver } from "./features/thing/find.ts";
 import type { StatementParts } from "./features/statement/write.ts";
+import { type Clients, openClientApi } from "./clients.ts";
 import { type Federated, openFederation } from "./federation.ts";
 import { addressOf, type Database, openClients, urlOf } from "./store/database.ts";
 import { type Embedded, openEmbedded } from "./store/embedded.ts";
@@ -78,7 +82,15 @@ export async function openInstance(config: Config): Promise<Instance> {
     try {
       const signer = await openSigner(database.drizzle, vault);
       const federation = await openFederation({ config, database, vault, clock });
+      const clientApi = openClientApi({
+        database,
+        vault,
+        clock,
+        federation,
+        requestsMax: config.clientRequests,
+      });
       return runInstance({
+        clients: clientApi,
         config,
         clock,
         database,
@@ -99,6 +111,7 @@ export async function openInstance(config: Config): Promise<Instance> {
 }
 
 interface Opened {
+  readonly clients: Clients;
   readonly config: Config;
   readonly clock: Clock;
   readonly database: Database;
@@ -110,6 +123,7 @@ interface Opened {
 }
 
 function runInstance({
+  clients,
   config,
   clock,
   database,
@@ -142,14 +156,23 @@ function runInstance({
       await publishFee(database);
       await turnMonths(database, clock.now());
       await federation.prepare();
-      const routes = pageRoutes({
+      const pages = pageRoutes({
         database,
+        clock,
         migrations: await knownMigrations(config.migrationsFolder),
         isDraining: () => state.draining,
         publicKeys: () => publicKeys(database.drizzle),
       });
-      const listening = await serveHttp(federation.routes(routes.fetch), config);
-      closing.unshift(() => listening.close());
+      const answer = federation.routes((request, remoteAddress) =>
+        isClientPath(new URL(request.url).pathname)
+          ? clients.fetch(request, remoteAddress)
+          : pages.fetch(request, { remoteAddress }),
+      );
+      const listening = await serveHttp(answer, config, clients.upgrade);
+      closing.unshift(
+        () => clients.close(),
+        () => listening.close(),
+      );
       return listening;
     },
     async work() {
@@ -167,13 +190,20 @@ function runInstance({
                 at: clock.now(),
               }),
             ),
+            ...pollJobs({ database, clock }),
           ],
           schedules: [
             { name: "tick", crontab: "* * * * *", run: () => tick(database, clock.now()) },
+            {
+              name: "homes",
+              crontab: "41 * * * *",
+              run: async () => void (await trimHomes(database)),
+            },
           ],
         },
         // What waits for others never keeps the months waiting.
         ...federation.lanes,
+        clients.lane,
       ]);
       federation.start();
       closing.unshift(() => jobs.stop());

@@ -7,6 +7,7 @@ import { Writable } from "node:stream";
 import { Command, CommanderError } from "commander";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { accountCommands } from "./edges/command/accounts.ts";
+import { announcementCommands } from "./edges/command/announcements.ts";
 import { type DemoParts, demoCommand } from "./edges/command/demo.ts";
 import { flattrCommands } from "./edges/command/flattrs.ts";
 import { socialCommands } from "./edges/command/social.ts";
@@ -14,6 +15,7 @@ import { moneyCommands } from "./edges/command/money.ts";
 import { monthCommands } from "./edges/command/months.ts";
 import { payeeCommands } from "./edges/command/payees.ts";
 import { peerCommands } from "./edges/command/peers.ts";
+import { reportCommands } from "./edges/command/reports.ts";
 import { sentenceOf } from "./edges/command/sentences.ts";
 import { type Answer, type Run, wholeNumber } from "./edges/command/terminal.ts";
 import { openInstance } from "./instance.ts";
@@ -74,6 +76,8 @@ export async function main(args: readonly string[]): Promise<void> {
   payeeCommands(program, run);
   peerCommands(program, run);
   monthCommands(program, run);
+  announcementCommands(program, run);
+  reportCommands(program, run);
   demoCommand(program, (play) => demonstrate(play, isJson()));
   everyCommand(program, (command) =>
     command

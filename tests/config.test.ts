@@ -37,6 +37,8 @@ describe("settings", () => {
     ["MINIMUM_BUDGET", "0", "above zero"],
     ["UNCLAIMED_MONTHS", "2", "3 to 36"],
     ["UNCLAIMED_MONTHS", "37", "3 to 36"],
+    ["CLIENT_REQUESTS", "29", "from 30"],
+    ["CLIENT_REQUESTS", "many", "from 30"],
     ["UNSAFE_TRIAL", "yes", "0 or 1"],
     ["LOG_LEVEL", "loud", "debug, info, warning, error"],
     ["CUSTODY", "none", "only prepaid is built"],

@@ -10,8 +10,11 @@ import { describe, expect, test } from "vitest";
  */
 const ORDER = [
   ["."],
-  ["edges/web", "edges/command", "edges/federation"],
+  ["edges/web", "edges/command", "edges/federation", "edges/mastodon"],
   ["edges/command/demo"],
+  ["features/bot"],
+  ["features/report"],
+  ["features/filter"],
   ["features/flattr"],
   ["features/budget"],
   ["features/claim"],
@@ -23,6 +26,9 @@ const ORDER = [
   ["features/thing"],
   ["features/follow"],
   ["features/activity"],
+  ["features/notice"],
+  ["features/media"],
+  ["features/access"],
   ["features/account"],
   ["features/ledger"],
   ["store"],

@@ -123,7 +123,7 @@ const TRY_AGAIN = new Set(["40001", "40P01"]);
 
 /** Two processes may draw one id in the same millisecond after 65,536 others: the next try draws another. */
 const ID_TAKEN =
-  /^(actor|account|thing|split|post|flattr|subscription|delivery|message|boost|peer|peer_payment|cash|decline|block|receipt)(_\d+|_default)?_pkey$|_period_id_pk$/;
+  /^(actor|account|thing|split|post|flattr|subscription|delivery|message|boost|peer|peer_payment|cash|decline|block|receipt|session|app|token|notification|announcement|list|media|filter|filter_keyword|report)(_\d+|_default)?_pkey$|_id_unique$|_period_id_pk$/;
 
 const TRIES_MAX = 5;
 

@@ -39,6 +39,14 @@ export function handle<Payload>(
   return { name: kind.name, run: (payload) => work(payload as Payload) };
 }
 
+/** When a job runs. */
+export interface JobTime {
+  /** How long it waits, in real time. */
+  readonly afterMs?: number;
+  /** True: one that waits already keeps its time, however often it is added. */
+  readonly isKept?: boolean;
+}
+
 /**
  * Adds a job that runs if this transaction is committed.
  *
@@ -49,10 +57,13 @@ export async function addJob<Payload>(
   kind: JobKind<Payload>,
   payload: Payload,
   key: string,
+  { afterMs = 0, isKept = false }: JobTime = {},
 ): Promise<void> {
   await tx.execute(
     sql`SELECT graphile_worker.add_job(${kind.name}, ${JSON.stringify(payload)}::json, job_key => ${keyOf(key)},
-                                       max_attempts => ${kind.attemptsMax ?? null})`,
+                                       max_attempts => ${kind.attemptsMax ?? null},
+                                       run_at => ${afterMs === 0 ? sql`NULL` : sql`clock_timestamp() + ${afterMs}::float8 * interval '1 millisecond'`},
+                                       job_key_mode => ${isKept ? "preserve_run_at" : "replace"})`,
   );
 }
 

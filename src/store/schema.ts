@@ -1,4 +1,4 @@
-import { pgTable, text } from "drizzle-orm/pg-core";
+import { index, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { bytes, exactText, instant } from "./columns.ts";
 
 /** What an instance remembers about itself: its origin, its currency, the fingerprint of its master key. */
@@ -16,3 +16,18 @@ export const signingKey = pgTable("signing_key", {
   createdAt: instant("created_at").notNull(),
   retiredAt: instant("retired_at"),
 });
+
+/**
+ * How often something was done in a stretch of time, by all nodes together. Not written to the log (UNLOGGED): after a
+ * crash everybody begins anew.
+ */
+export const rate = pgTable(
+  "rate",
+  {
+    /** What is counted and for whom. */
+    key: exactText("key").notNull(),
+    ends: instant("ends").notNull(),
+    count: integer("count").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.key, table.ends] }), index("rate_ends").on(table.ends)],
+);

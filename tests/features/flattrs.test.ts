@@ -119,7 +119,10 @@ describe("a click", () => {
       { period: 202611, count: late === "given" ? 4 : 3 },
       { period: 202612, count: 1 },
     ]);
-    expect(await database.sql`SELECT count(*)::int AS count FROM delivery`).toEqual([{ count: 3 }]);
+    // Three flattrs, and a favourite that is none.
+    expect(
+      await database.sql`SELECT count(*)::int AS count, count(period)::int AS flattrs FROM delivery`,
+    ).toEqual([{ count: 4, flattrs: 3 }]);
   });
 
   test("on a thing elsewhere is told to its author by a row of the same transaction; on one of this instance it is told to nobody", async () => {

@@ -11,7 +11,10 @@ async function town() {
   const [post] = await database.sql<[{ uri: string }]>`SELECT uri FROM thing WHERE id = ${thing}`;
   const house = await openHouse(database);
   const ann = await neighbour(database);
-  const favourites = async () => (await database.sql`SELECT 1 FROM favourite`).length;
+  const favourites = async () =>
+    (
+      await database.sql`SELECT 1 FROM favourite f JOIN actor a ON a.id = f.actor AND a.uri = ${ann.uri}`
+    ).length;
   return { database, house, ann, favourites, post: post.uri };
 }
 

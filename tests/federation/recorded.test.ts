@@ -197,6 +197,9 @@ describe("profiles", () => {
       ],
       endpoints: { sharedInbox: "https://mastodon.example/inbox" },
       icon: { type: "Image", mediaType: "image/png", url: "https://files.example/a.png" },
+      image: { type: "Image", mediaType: "image/png", url: "https://files.example/h.png" },
+      discoverable: true,
+      indexable: true,
     };
     expect(profileOfDocument(document, uri)).toEqual({
       uri,
@@ -206,6 +209,7 @@ describe("profiles", () => {
       summary: "<p>Paints.</p>",
       url: "https://mastodon.example/@carol",
       icon: "https://files.example/a.png",
+      header: "https://files.example/h.png",
       inbox: `${uri}/inbox`,
       sharedInbox: "https://mastodon.example/inbox",
       outbox: `${uri}/outbox`,
@@ -213,6 +217,7 @@ describe("profiles", () => {
       following: `${uri}/following`,
       movedTo: "https://elsewhere.example/users/carol",
       isLocked: true,
+      isIndexable: true,
       fields: [{ name: "Shop", value: '<a href="https://shop.example">shop</a>' }],
       alsoKnownAs: ["https://old.example/users/carol"],
       keys: [{ id: `${uri}#main-key`, publicPem: pem }],
@@ -255,6 +260,7 @@ describe("profiles", () => {
       inbox: `${uri}/inbox`,
       sharedInbox: "https://misskey.example/inbox",
       isLocked: false,
+      isIndexable: false,
       fields: [],
       alsoKnownAs: [],
       keys: [],

@@ -96,6 +96,7 @@ export async function openHouse(
     nudge: () => {},
     pages: pageRoutes({
       database,
+      clock,
       migrations: 0,
       isDraining: () => false,
       publicKeys: () => publicKeys(database.drizzle),

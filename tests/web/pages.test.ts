@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { pageRoutes } from "../../src/edges/web/routes.ts";
 import { LANGUAGES, preferredLanguage } from "../../src/edges/web/words.ts";
 import { publicKeys } from "../../src/store/signing.ts";
+import { machineClock } from "../../src/store/time.ts";
 import { testDatabase } from "../support/database.ts";
 
 async function site(
@@ -10,6 +11,7 @@ async function site(
   const database = await testDatabase({ feeBasisPoints: overrides.feeBasisPoints ?? 0 });
   const app = pageRoutes({
     database,
+    clock: machineClock(),
     migrations: overrides.migrations ?? 2,
     isDraining: () => overrides.draining ?? false,
     publicKeys: () => publicKeys(database.drizzle),

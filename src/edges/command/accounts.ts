@@ -2,8 +2,10 @@
 
 import { text as readAll } from "node:stream/consumers";
 import type { Command } from "commander";
+import { tokenForScripts } from "../../features/access/script.ts";
 import { createAccount } from "../../features/account/create.ts";
 import { accountNamed, setPreferences } from "../../features/account/find.ts";
+import { setPassword } from "../../features/account/set-password.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Run } from "./terminal.ts";
 
@@ -28,9 +30,7 @@ export function accountCommands(program: Command, run: Run): void {
         options: { email: string; password?: string; passwordStdin?: true; admin?: true },
       ) =>
         run(async ({ database, clock }) => {
-          const password = options.passwordStdin
-            ? (await readAll(process.stdin)).replace(/\r?\n$/, "")
-            : options.password;
+          const password = options.passwordStdin ? await typedPassword() : options.password;
           const role = options.admin ? "admin" : "user";
           const made = await createAccount(database, {
             name,
@@ -89,4 +89,48 @@ export function accountCommands(program: Command, run: Run): void {
           };
         }),
     );
+
+  account
+    .command("password")
+    .argument("<name>")
+    .requiredOption("--password-stdin", "read the password from standard input")
+    .description("set somebody's password; ends all sessions")
+    .action((name: string) =>
+      run(async ({ database }) => {
+        const found = await accountNamed(database.drizzle, name);
+        const ended = await setPassword(database, found.id, await typedPassword());
+        return {
+          json: { account: found.name, sessions_ended: ended },
+          text: `${found.name} has a new password. Sessions that ended: ${ended}. Apps keep their access.`,
+        };
+      }),
+    );
+
+  account
+    .command("token")
+    .argument("<name>")
+    .requiredOption("--scope <scopes>", 'what it allows, such as "read write follow"')
+    .option("--not-flattrs", "favourites with this token are not flattrs")
+    .description("make an access token for scripts; it is shown this once")
+    .action((name: string, { scope, notFlattrs }: { scope: string; notFlattrs?: true }) =>
+      run(async ({ database, clock }) => {
+        const found = await accountNamed(database.drizzle, name);
+        const { secret, scopes } = await tokenForScripts(database, {
+          account: found.id,
+          scopes: scope,
+          countsFlattrs: notFlattrs !== true,
+          at: clock.now(),
+          real: clock.real(),
+        });
+        return {
+          json: { account: found.name, access_token: secret, scope: scopes.join(" ") },
+          text: secret,
+        };
+      }),
+    );
+}
+
+/** What comes on standard input, without the line's end. */
+async function typedPassword(): Promise<string> {
+  return (await readAll(process.stdin)).replace(/\r?\n$/, "");
 }

@@ -4,18 +4,14 @@ import { type Command, Option } from "commander";
 import { uriOf } from "../../features/account/actor.ts";
 import type { Account } from "../../features/account/create.ts";
 import { accountNamed } from "../../features/account/find.ts";
-import {
-  acceptFollower,
-  decideFollowers,
-  followRequests,
-  removeFollower,
-} from "../../features/follow/answer.ts";
+import { acceptFollower, followRequests, removeFollower } from "../../features/follow/answer.ts";
 import { followActor, unfollowActor } from "../../features/follow/follow.ts";
 import { countFollows, followerAt, followPage } from "../../features/follow/list.ts";
 import { boostPost, unboostPost } from "../../features/post/boost.ts";
 import { postAt } from "../../features/post/find.ts";
 import { MENTIONS_MAX } from "../../features/post/marks.ts";
 import type { Visibility } from "../../features/post/note.ts";
+import { updateProfile } from "../../features/post/profile.ts";
 import { marksOf } from "../../features/post/text.ts";
 import { deletePost, editPost, type Post, writePost } from "../../features/post/write.ts";
 import { findPayee } from "../../features/thing/find.ts";
@@ -236,7 +232,11 @@ function followersCommand(program: Command, run: Run): void {
         await answer(database, { followee, follower, at: clock.now() });
       }
       if (options.ask || options.open)
-        await decideFollowers(database, followee, options.ask === true);
+        await updateProfile(database, {
+          account: followee,
+          isLocked: options.ask === true,
+          at: clock.now(),
+        });
       return listed(house, followee);
     }),
   );

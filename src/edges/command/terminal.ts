@@ -70,3 +70,10 @@ export function wholeNumber(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
   return Number(text);
 }
+
+/** For ids, as lists show them. */
+export function idArgument(text: string): bigint {
+  if (!/^\d{1,18}$/.test(text))
+    throw new InvalidArgumentError("It must be an id, as lists show it.");
+  return BigInt(text);
+}

@@ -10,17 +10,13 @@ import {
   type Actor,
   Application,
   Endpoints,
-  Image,
   Person as PersonActor,
-  PropertyValue,
   Service,
   Tombstone,
 } from "@fedify/fedify/vocab";
 import { preloadedContexts } from "@fedify/fedify/runtime";
-import type { ActorKeys } from "../../features/account/secret.ts";
 import { type Person, personNamed } from "../../features/account/person.ts";
 import { countFollows, followPage, type FollowSide } from "../../features/follow/list.ts";
-import { cleanHtml, cleanName } from "../../features/post/clean.ts";
 import type { Database } from "../../store/database.ts";
 import type { Temporal } from "../../store/time.ts";
 import type { Admitted } from "./door.ts";
@@ -34,14 +30,13 @@ export interface Visit {
 /** What serving people needs. */
 export interface ActorParts {
   readonly database: Database;
-  readonly keys: ActorKeys;
 }
 
 /** Where pages of collections start. */
 export const FIRST = "0";
 
 /** The library, with our addresses and our people in it. Its inbox has no listeners yet. */
-export function ourFederation({ database, keys }: ActorParts): Federation<Visit> {
+export function ourFederation({ database }: ActorParts): Federation<Visit> {
   const { origin } = database.settings;
   const federation = createFederation<Visit>({
     kv: nothingKept,
@@ -59,23 +54,16 @@ export function ourFederation({ database, keys }: ActorParts): Federation<Visit>
     return person === undefined || person.deletedAt !== null ? undefined : person;
   };
 
-  federation
-    .setActorDispatcher("/users/{identifier}", async (context, name) => {
-      const person = await personNamed(database.drizzle, origin, name);
-      if (person === undefined) return null;
-      if (person.deletedAt !== null)
-        return new Tombstone({
-          id: context.getActorUri(name),
-          deleted: libraryTime(person.deletedAt),
-        });
-      return actorOf(context, person);
-    })
-    .setKeyPairsDispatcher(async (_, name) => {
-      const person = await known(name);
-      if (person === undefined) return [];
-      const { privateKey, publicKey } = await keys.keyPairOf(person.id);
-      return [{ privateKey, publicKey }];
-    });
+  federation.setActorDispatcher("/users/{identifier}", async (context, name) => {
+    const person = await personNamed(database.drizzle, origin, name);
+    if (person === undefined) return null;
+    if (person.deletedAt !== null)
+      return new Tombstone({
+        id: context.getActorUri(name),
+        deleted: libraryTime(person.deletedAt),
+      });
+    return actorOf(context, person);
+  });
 
   const firstFor = async (name: string) => ((await known(name)) === undefined ? null : FIRST);
   const page = async (name: string, side: FollowSide, cursor: string | null) => {
@@ -137,31 +125,17 @@ async function refuseToLoad(url: string): Promise<never> {
   throw new Error(`${url} was to be loaded behind the guard's back`);
 }
 
-async function actorOf(context: RequestContext<Visit>, person: Person): Promise<Actor> {
-  const { name, displayName, summary, icon, kind, isLocked, fields } = person;
-  const [key] = await context.getActorKeyPairs(name);
+/** As much as the library wants to know, for WebFinger; the document itself is plain JSON (`personDocument`). */
+function actorOf(context: RequestContext<Visit>, { name, kind }: Person): Actor {
   const id = context.getActorUri(name);
   const values = {
     id,
     preferredUsername: name,
-    name: cleanName(displayName ?? name),
-    ...(summary === null ? {} : { summary: cleanHtml(summary) }),
-    ...(icon === null ? {} : { icon: new Image({ url: new URL(icon) }) }),
     url: id,
     inbox: context.getInboxUri(name),
-    outbox: new URL(`${id.href}/outbox`),
     followers: context.getFollowersUri(name),
     following: context.getFollowingUri(name),
     endpoints: new Endpoints({ sharedInbox: context.getInboxUri() }),
-    publicKey: key?.cryptographicKey ?? null,
-    manuallyApprovesFollowers: isLocked,
-    discoverable: true,
-    published: libraryTime(person.since),
-    attachments: (fields ?? []).map(
-      (field) => new PropertyValue({ name: cleanName(field.name), value: cleanHtml(field.value) }),
-    ),
-    aliases: (person.alsoKnownAs ?? []).map((alias) => new URL(alias)),
-    ...(person.movedTo === null ? {} : { successor: new URL(person.movedTo) }),
   };
   if (kind === "Service") return new Service(values);
   return kind === "Application" ? new Application(values) : new PersonActor(values);

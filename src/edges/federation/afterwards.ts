@@ -4,7 +4,7 @@ import { eq, sql } from "drizzle-orm";
 import { isDocument } from "../../rules/activity-streams.ts";
 import { actor } from "../../features/account/schema.ts";
 import { takeBoost } from "../../features/post/boost.ts";
-import { readPost } from "../../features/post/read.ts";
+import { type ReadPost, readPost } from "../../features/post/read.ts";
 import { authorsOf, keepPost } from "../../features/post/receive.ts";
 import { type Database, type Drizzle, retrying, type Tx } from "../../store/database.ts";
 import { handle, type JobHandler, type JobKind } from "../../store/jobs.ts";
@@ -48,12 +48,14 @@ export function afterwardsJobs(parts: AfterwardsParts): readonly JobHandler[] {
 /**
  * Fetches a post from its own server and keeps it.
  *
- * @returns undefined when it is no post, or not its author's
+ * @param isWanted looks at it first, where not every post is meant
+ * @returns undefined when it is no post, or not its author's, or not wanted
  * @throws EgressError or StatusError when its server cannot be asked, Refusal "payee_blocked" when it may not be
  */
 export async function fetchPost(
   { database, clock, fetcher }: AfterwardsParts,
   address: string,
+  isWanted: (read: ReadPost) => boolean = () => true,
 ): Promise<{ readonly id: bigint; readonly uri: string } | undefined> {
   const { document, url } = await fetcher.document(address);
   // What is served speaks for itself only: its id is where it came from.
@@ -67,6 +69,7 @@ export async function fetchPost(
     database.drizzle.transaction(async (tx) => {
       const read = readPost(document, author, await followersOf(tx, by), at);
       if (read.visibility !== "public" && read.visibility !== "unlisted") return undefined;
+      if (!isWanted(read)) return undefined;
       return keepPost(tx, database.settings, { read, author: by, at });
     }),
   );
@@ -106,8 +109,8 @@ async function checkMove(
     );
 }
 
-/** What is gone or is not what it says needs no second try; a server that does not answer does. */
-async function quietly(work: () => Promise<unknown>): Promise<void> {
+/** Does what was asked for: what is gone or is not what it says needs no second try; a server that does not answer does. */
+export async function quietly(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {
@@ -115,7 +118,8 @@ async function quietly(work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-async function followersOf(tx: Tx | Drizzle, id: bigint): Promise<string | null> {
+/** The address of somebody's followers, where it is known. */
+export async function followersOf(tx: Tx | Drizzle, id: bigint): Promise<string | null> {
   const [row] = await tx.select({ followers: actor.followers }).from(actor).where(eq(actor.id, id));
   return row?.followers ?? null;
 }

@@ -208,7 +208,8 @@ class Delivery {
         this.#follow(this.#letGo(one.id, "its inbox has no address"));
         continue;
       }
-      if (one.said.kind === "flattr") this.#seeToWay(new URL(one.said.payee).origin);
+      if (one.said.kind === "favourite" && one.said.period !== null)
+        this.#seeToWay(new URL(one.said.payee).origin);
       const lane = this.#laneOf(host);
       lane.health = healths.get(host) ?? HEALTHY;
       if (isResting(lane.health, now)) this.#follow(this.#leaveAlone(one, lane.health));

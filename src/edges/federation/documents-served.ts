@@ -3,13 +3,28 @@
 import { CORE_CONTEXT } from "../../rules/activity-streams.ts";
 import { actorUri } from "../../features/account/create.ts";
 import { personNamed } from "../../features/account/person.ts";
-import { shownFlattr } from "../../features/flattr/show.ts";
+import type { ActorKeys } from "../../features/account/secret.ts";
+import { shownLike } from "../../features/flattr/show.ts";
 import { countOpenPosts, openPostsOf, postAt } from "../../features/post/find.ts";
 import { createDocument, NOTE_CONTEXT, noteDocument } from "../../features/post/note.ts";
+import { goneDocument, personDocument } from "../../features/post/person-document.ts";
 import type { Database } from "../../store/database.ts";
 import { cursorOf, FIRST } from "./actors.ts";
 import { documentAnswer, nothingHere } from "./answers.ts";
 import { likeDocument } from "./like-document.ts";
+
+/** A person, or what is left of one who has gone. */
+export async function personAnswer(
+  { drizzle, settings: { origin } }: Database,
+  keys: ActorKeys,
+  name: string,
+): Promise<Response> {
+  const person = await personNamed(drizzle, origin, name);
+  if (person === undefined) return nothingHere();
+  if (person.deletedAt !== null) return documentAnswer(goneDocument(person), 410);
+  const { publicPem } = await keys.keyPairOf(person.id);
+  return documentAnswer(personDocument(person, { origin, publicPem }));
+}
 
 /** The post of this author with this id; 410 with a Tombstone when it is gone. */
 export async function postAnswer(database: Database, name: string, id: string): Promise<Response> {
@@ -57,9 +72,9 @@ export async function outboxAnswer(
   });
 }
 
-/** The Like of a flattr that is not private. */
+/** The Like of a favourite that stands and is not private, whether it is a flattr or not. */
 export async function likeAnswer(database: Database, id: string): Promise<Response> {
-  const shown = await shownFlattr(database, BigInt(id));
+  const shown = await shownLike(database, BigInt(id));
   return shown === undefined
     ? nothingHere()
     : documentAnswer(likeDocument({ ...shown, origin: database.settings.origin }));

@@ -13,6 +13,7 @@ import { idOf, isDocument } from "../../rules/activity-streams.ts";
 import { webAddress } from "../../rules/address.ts";
 import { JsonFault, parseJson } from "../../rules/json.ts";
 import type { Database } from "../../store/database.ts";
+import { senderOf } from "../../store/sender.ts";
 import type { Clock } from "../../store/time.ts";
 import { openBlocks } from "./blocks.ts";
 import { contextFault } from "./context.ts";
@@ -27,7 +28,6 @@ import {
   type Rate,
   readBody,
   type Room,
-  senderOf,
 } from "./limits.ts";
 import { isActivityType } from "./media.ts";
 import { SKEW_MS_MAX, type SignatureClaim, signatureOf } from "./signature.ts";

@@ -14,12 +14,14 @@ import {
   takeAnswer,
   takeBlock,
   takeFollow,
+  takeUnblock,
   takeUnfollow,
 } from "../../features/follow/receive.ts";
 import { takeBoost, takeUnboost } from "../../features/post/boost.ts";
 import { takeLike, takeUnlike } from "../../features/post/favourite.ts";
 import { POST_TYPES } from "../../features/post/read.ts";
 import { forgetAuthor, takeDeletion, takeEdit, takePost } from "../../features/post/receive.ts";
+import { takeFlag } from "../../features/report/receive.ts";
 import { type Database, retrying, type Tx } from "../../store/database.ts";
 import { addJob, dropJob } from "../../store/jobs.ts";
 import { Refusal } from "../../store/refusal.ts";
@@ -118,18 +120,25 @@ const EFFECTS: Readonly<Record<string, (taking: Taking) => Promise<boolean>>> = 
   Accept: answered("Accept"),
   Reject: answered("Reject"),
   Announce: boosted,
-  Block: async ({ tx, activity, admitted }) => {
+  Block: async ({ tx, activity, admitted: { id, actor }, at }) => {
     const object = idOf(activity["object"]);
-    return object !== undefined && takeBlock(tx, { actor: admitted.actor, object });
+    return object !== undefined && takeBlock(tx, { id, actor, object, at });
   },
   Create: posted,
   Delete: deleted,
-  Flag: async ({ admitted }) => {
-    getLogger(["fediflattr", "inbox"]).warning("{host} reports something: {id}", {
-      host: new URL(admitted.actorUri).host,
-      id: admitted.id,
+  Flag: async ({ tx, database, activity, admitted, at }) => {
+    const isKept = await takeFlag(tx, database.settings, {
+      reporter: admitted.actor,
+      objects: listOf(activity["object"]).flatMap((object) => idOf(object) ?? []),
+      content: typeof activity["content"] === "string" ? activity["content"] : "",
+      at,
     });
-    return false;
+    if (isKept)
+      getLogger(["fediflattr", "inbox"]).warning("{host} reports something: {id}", {
+        host: new URL(admitted.actorUri).host,
+        id: admitted.id,
+      });
+    return isKept;
   },
   Follow: async ({ tx, database, activity, admitted, at }) => {
     const object = idOf(activity["object"]);
@@ -279,14 +288,16 @@ async function undone(
       return takeUnlike(database, { id, actor, like: like.like, object: like.object, at });
     }
     case "Follow":
+    case "Block":
     case "Announce":
       return retrying(() =>
         database.drizzle.transaction(async (tx) => {
           if (!(await takeOnce(tx, { id, actor, kind: "Undo", at }))) return false;
           if (kind === "Follow")
             return takeUnfollow(tx, { follower: actor, followId: named, followee: about });
+          if (kind === "Block") return takeUnblock(tx, { actor, id: named, object: about });
           if (named !== undefined) await dropBoosted(tx, actor, named);
-          return takeUnboost(tx, { actor, id: named, object: about });
+          return takeUnboost(tx, { actor, id: named, object: about, at });
         }),
       );
     case undefined: {
@@ -298,8 +309,9 @@ async function undone(
         database.drizzle.transaction(async (tx) => {
           await dropBoosted(tx, actor, named);
           return (
-            (await takeUnboost(tx, { actor, id: named, object: undefined })) ||
-            (await takeUnfollow(tx, { follower: actor, followId: named, followee: undefined }))
+            (await takeUnboost(tx, { actor, id: named, object: undefined, at })) ||
+            (await takeUnfollow(tx, { follower: actor, followId: named, followee: undefined })) ||
+            (await takeUnblock(tx, { actor, id: named, object: undefined }))
           );
         }),
       );

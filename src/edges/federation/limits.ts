@@ -1,6 +1,5 @@
 /** How much strangers may send, and how often. */
 
-import ipaddr from "ipaddr.js";
 import type { JsonLimits } from "../../rules/json.ts";
 import { recent } from "../../store/recent.ts";
 
@@ -136,16 +135,4 @@ export function openCrowd({ perSender, all }: Room): Crowd {
       };
     },
   };
-}
-
-/** Whom an address stands for: one address of IPv4, and of IPv6 the 64 bits that one customer gets at least. */
-export function senderOf(remoteAddress: string): string {
-  if (!ipaddr.isValid(remoteAddress)) return remoteAddress;
-  const address = ipaddr.process(remoteAddress);
-  return address.kind() === "ipv4"
-    ? address.toString()
-    : (address as ipaddr.IPv6).parts
-        .slice(0, 4)
-        .map((part) => part.toString(16))
-        .join(":");
 }

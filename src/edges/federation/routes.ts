@@ -10,7 +10,7 @@ import type { Clock } from "../../store/time.ts";
 import { wantsDocument } from "./accept.ts";
 import { ourFederation, type Visit } from "./actors.ts";
 import { documentAnswer, nothingHere, refusalAnswer } from "./answers.ts";
-import { likeAnswer, outboxAnswer, postAnswer } from "./documents-served.ts";
+import { likeAnswer, outboxAnswer, personAnswer, postAnswer } from "./documents-served.ts";
 import type { Door } from "./door.ts";
 import { addInbox, skeletonOf } from "./inbox.ts";
 import { emptyCollection, instanceActorDocument, type StatementKey } from "./instance-actor.ts";
@@ -31,7 +31,7 @@ export interface FederationParts {
   /** Looks at once whether there is something to deliver. */
   readonly nudge: () => void;
   /** Answers everything that is not answered here. */
-  readonly pages: (request: Request) => Response | Promise<Response>;
+  readonly pages: (request: Request, remoteAddress: string) => Response | Promise<Response>;
   readonly version: string;
   readonly custody: string;
   readonly isOpen: boolean;
@@ -55,7 +55,7 @@ export function federationRoutes(parts: FederationParts): Answer {
         : request.method === "GET" || request.method === "HEAD"
           ? await guarded(database, () => read(request, url))
           : undefined;
-    return answer ?? pages(request);
+    return answer ?? pages(request, remoteAddress);
   };
 }
 
@@ -126,8 +126,9 @@ function reader(parts: FederationParts, federation: Federation<Visit>) {
       (request, [name], url) =>
         document(() => outboxAnswer(database, name!, url.searchParams.get("cursor")))(request, []),
     ],
+    [/^\/users\/([^/]+)$/, document(([name]) => personAnswer(database, keys, name!))],
     [
-      /^\/users\/[^/]+(?:\/(?:followers|following))?$/,
+      /^\/users\/[^/]+\/(?:followers|following)$/,
       async (request, _, url) =>
         wantsDocument(request.headers.get("accept")) ? byLibrary(request, url) : undefined,
     ],

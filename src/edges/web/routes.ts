@@ -3,91 +3,104 @@
 import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { html } from "hono/html";
-import { requestId, type RequestIdVariables } from "hono/request-id";
-import { secureHeaders } from "hono/secure-headers";
+import { requestId } from "hono/request-id";
 import type { JWK } from "jose";
+import { openPasswordCheck } from "../../features/account/password.ts";
+import type { SecondFactor } from "../../features/account/sign-in.ts";
 import type { Database } from "../../store/database.ts";
+import type { Clock } from "../../store/time.ts";
+import { authorizeRoutes } from "./authorize.ts";
+import { guardForms } from "./form.ts";
+import { pageHeaders } from "./headers.ts";
 import { fill, LANGUAGES, preferredLanguage } from "./words.ts";
 import { page } from "./page.ts";
+import { mediaRoutes } from "./media.ts";
 import { peoplePages } from "./people.ts";
+import { signInRoutes } from "./sign-in.ts";
 import { STYLE } from "./style.ts";
+import type { PageEnv } from "./visit.ts";
 
 /** What the pages need. */
 export interface WebParts {
   readonly database: Database;
+  readonly clock: Clock;
   /** How many migrations this program knows. */
   readonly migrations: number;
   readonly isDraining: () => boolean;
   readonly publicKeys: () => Promise<{ keys: JWK[] }>;
+  /** Second proofs that people may have set up. */
+  readonly factors?: readonly SecondFactor[];
 }
 
 /** How long the database may take to answer before this node calls itself not ready. */
 const READY_MS_MAX = 1000;
 
 /** All addresses that answer HTTP. */
-export const pageRoutes = ({ database, migrations, isDraining, publicKeys }: WebParts) =>
-  new Hono<{ Variables: RequestIdVariables }>()
-    .use(requestId({ headerName: "" }))
-    .use(
-      secureHeaders({
-        strictTransportSecurity: database.settings.origin.startsWith("https:")
-          ? "max-age=31536000"
-          : false,
-        contentSecurityPolicy: {
-          defaultSrc: ["'none'"],
-          styleSrc: ["'self'"],
-          imgSrc: ["'self'"],
-          formAction: ["'self'"],
-          frameAncestors: ["'none'"],
-          baseUri: ["'none'"],
-        },
-      }),
-    )
-    .get("/", (c) => {
-      const language = preferredLanguage(c.req.header("accept-language"));
-      c.header("vary", "accept-language");
-      c.header("content-language", language);
-      return c.html(frontPage(database, language));
-    })
-    .route("/", peoplePages(database))
-    .get("/style.css", (c) =>
-      c.body(STYLE, 200, {
-        "content-type": "text/css; charset=utf-8",
-        "cache-control": "public, max-age=3600",
-      }),
-    )
-    .get("/healthz", (c) => c.json({ status: "ok" }))
-    .get("/readyz", async (c) => {
-      const why = isDraining() ? "draining" : await databaseTrouble(database, migrations);
-      return why === undefined
-        ? c.json({ status: "ok" })
-        : c.json({ error: "not_ready", error_description: why }, 503);
-    })
-    .get("/.well-known/jwks.json", async (c) =>
-      c.json(await publicKeys(), 200, {
-        "cache-control": "public, max-age=300",
-        "access-control-allow-origin": "*",
-      }),
-    )
-    .notFound((c) =>
-      c.json({ error: "not_found", error_description: "There is nothing at this address." }, 404),
-    )
-    .onError((error, c) => {
-      const id = c.get("requestId");
-      getLogger(["fediflattr", "web"]).error("{method} {path} failed ({id}): {error}", {
-        method: c.req.method,
-        path: c.req.path,
-        id,
-        error,
-      });
-      return c.json(
-        {
-          error: "unavailable",
-          error_description: `That did not work just now. Please try again; if it stays so, tell the operator ${id}.`,
-        },
-        503,
-      );
-    });
+export const pageRoutes = ({
+  database,
+  clock,
+  migrations,
+  isDraining,
+  publicKeys,
+  factors = [],
+}: WebParts) => {
+  const door = { database, clock, factors, passwords: openPasswordCheck() };
+  return (
+    new Hono<PageEnv>()
+      .use(requestId({ headerName: "" }))
+      // Before the headers of pages, since pictures have others.
+      .route("/", mediaRoutes(database))
+      .use(pageHeaders(database.settings.origin))
+      .use(guardForms({ database, clock }))
+      .get("/", (c) => {
+        const language = preferredLanguage(c.req.header("accept-language"));
+        c.header("vary", "accept-language");
+        c.header("content-language", language);
+        return c.html(frontPage(database, language));
+      })
+      .route("/", signInRoutes(door))
+      .route("/", authorizeRoutes(door))
+      .route("/", peoplePages(database))
+      .get("/style.css", (c) =>
+        c.body(STYLE, 200, {
+          "content-type": "text/css; charset=utf-8",
+          "cache-control": "public, max-age=3600",
+        }),
+      )
+      .get("/healthz", (c) => c.json({ status: "ok" }))
+      .get("/readyz", async (c) => {
+        const why = isDraining() ? "draining" : await databaseTrouble(database, migrations);
+        return why === undefined
+          ? c.json({ status: "ok" })
+          : c.json({ error: "not_ready", error_description: why }, 503);
+      })
+      .get("/.well-known/jwks.json", async (c) =>
+        c.json(await publicKeys(), 200, {
+          "cache-control": "public, max-age=300",
+          "access-control-allow-origin": "*",
+        }),
+      )
+      .notFound((c) =>
+        c.json({ error: "not_found", error_description: "There is nothing at this address." }, 404),
+      )
+      .onError((error, c) => {
+        const id = c.get("requestId");
+        getLogger(["fediflattr", "web"]).error("{method} {path} failed ({id}): {error}", {
+          method: c.req.method,
+          path: c.req.path,
+          id,
+          error,
+        });
+        return c.json(
+          {
+            error: "unavailable",
+            error_description: `That did not work just now. Please try again; if it stays so, tell the operator ${id}.`,
+          },
+          503,
+        );
+      })
+  );
+};
 
 function frontPage({ settings }: Database, language: keyof typeof LANGUAGES) {
   const words = LANGUAGES[language];

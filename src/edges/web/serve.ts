@@ -1,6 +1,8 @@
 /** HTTP on the addresses of `HOST`. */
 
+import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { createAdaptorServer, type ServerType } from "@hono/node-server";
 import ipaddr from "ipaddr.js";
 
@@ -25,6 +27,14 @@ export interface Listening {
 /** Answers a request; `remoteAddress` is who really asks, as far as that can be known. */
 export type Fetch = (request: Request, remoteAddress: string) => Response | Promise<Response>;
 
+/** Takes a connection that wants to become a WebSocket, and answers it in any case. */
+export type Upgrade = (
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  remoteAddress: string,
+) => void;
+
 /** Headers and whole requests of slow clients: they hold a socket each. */
 const HEADERS_MS_MAX = 10_000;
 const REQUEST_MS_MAX = 60_000;
@@ -38,21 +48,56 @@ const DRAIN_MS_MAX = 20_000;
 /**
  * Listens on every address that the machine has; a machine without IPv6 simply lacks one.
  *
+ * @param upgrade without it a request for a WebSocket is a request like any other
  * @throws Error with a sentence when the port is taken or none of the addresses exists here
  */
 export async function serveHttp(
   fetch: Fetch,
   { hosts, port, trustedProxies }: Where,
+  upgrade?: Upgrade,
 ): Promise<Listening> {
   const isTrusted = trustIn(trustedProxies);
   const answer: Answer = (request, { incoming }) =>
-    fetch(request, remoteAddressOf(request, incoming.socket.remoteAddress ?? "", isTrusted));
+    fetch(
+      request,
+      remoteAddressOf(
+        request.headers.get("x-forwarded-for"),
+        incoming.socket.remoteAddress ?? "",
+        isTrusted,
+      ),
+    );
+  const upgraded = new Set<Duplex>();
+  const change: Change | undefined =
+    upgrade &&
+    ((request, socket, head) => {
+      upgraded.add(socket);
+      socket.once("close", () => upgraded.delete(socket));
+      const said = request.headers["x-forwarded-for"];
+      upgrade(
+        request,
+        socket,
+        head,
+        remoteAddressOf(
+          Array.isArray(said) ? said.join(",") : said,
+          request.socket.remoteAddress ?? "",
+          isTrusted,
+        ),
+      );
+    });
+  // The server no longer knows them, and yet it waits for them.
+  const closeAll = async (): Promise<void> => {
+    const late = setTimeout(() => {
+      for (const socket of upgraded) socket.destroy();
+    }, DRAIN_MS_MAX);
+    await Promise.all(servers.map(close));
+    clearTimeout(late);
+  };
   const servers: ServerType[] = [];
   let chosen = port;
   let missing: unknown;
   for (const host of hosts) {
     try {
-      const server = await listen(answer, host, chosen);
+      const server = await listen({ answer, change }, host, chosen);
       servers.push(server);
       chosen = (server.address() as AddressInfo).port;
     } catch (error) {
@@ -76,9 +121,7 @@ export async function serveHttp(
   return {
     address: `http://localhost:${chosen}`,
     port: chosen,
-    close: async () => {
-      await Promise.all(servers.map(close));
-    },
+    close: closeAll,
   };
 }
 
@@ -89,15 +132,25 @@ type Answer = (
   },
 ) => Response | Promise<Response>;
 
-async function listen(fetch: Answer, host: string, port: number): Promise<ServerType> {
+type Change = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+async function listen(
+  { answer, change }: { readonly answer: Answer; readonly change: Change | undefined },
+  host: string,
+  port: number,
+): Promise<ServerType> {
   const server = createAdaptorServer({
-    fetch,
+    fetch: answer,
     serverOptions: {
+      // Whoever would rather speak another HTTP is answered in this one.
+      shouldUpgradeCallback: ({ headers }) =>
+        change !== undefined && headers.upgrade?.toLowerCase() === "websocket",
       headersTimeout: HEADERS_MS_MAX,
       requestTimeout: REQUEST_MS_MAX,
       connectionsCheckingInterval: SLOW_LOOKED_FOR_MS,
     },
   });
+  if (change !== undefined) server.on("upgrade", change);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host, port, ipv6Only: host.includes(":") }, () => {
@@ -142,13 +195,13 @@ function trustIn(trustedProxies: readonly string[]): (address: string) => boolea
  * who says it. What stands before that was said by a stranger.
  */
 export function remoteAddressOf(
-  request: Request,
+  forwardedFor: string | null | undefined,
   socketAddress: string,
   isTrusted: (address: string) => boolean,
 ): string {
-  const said = request.headers.get("x-forwarded-for")?.split(",").toReversed() ?? [];
   let address = socketAddress;
-  for (const earlier of said.map((text) => text.trim())) {
+  for (const said of forwardedFor?.split(",").toReversed() ?? []) {
+    const earlier = said.trim();
     if (!ipaddr.isValid(address) || !isTrusted(address) || !ipaddr.isValid(earlier)) break;
     address = earlier;
   }

@@ -1,7 +1,7 @@
 /** Actors: everybody with a URI, of this instance and of any other. */
 
 import assert from "node:assert";
-import { eq, inArray, sql } from "drizzle-orm";
+import { and, eq, inArray, isNull, sql } from "drizzle-orm";
 import type { Drizzle, Tx } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import { actor } from "./schema.ts";
@@ -39,4 +39,13 @@ export async function uriOf(tx: Tx | Drizzle, id: ActorId): Promise<string> {
   const [found] = await tx.select({ uri: actor.uri }).from(actor).where(eq(actor.id, id));
   assert(found !== undefined, "an actor that is not there");
   return found.uri;
+}
+
+/** The actor of a URI; undefined when it is not known here, or gone. */
+export async function actorAt(tx: Tx | Drizzle, uri: string): Promise<ActorId | undefined> {
+  const [found] = await tx
+    .select({ id: actor.id })
+    .from(actor)
+    .where(and(eq(actor.uri, uri), isNull(actor.deletedAt)));
+  return found?.id;
 }

@@ -22,12 +22,16 @@ export interface Profile {
   readonly summary?: string;
   readonly url?: string;
   readonly icon?: string;
+  /** The wide picture above the profile. */
+  readonly header?: string;
   readonly inbox?: string;
   readonly sharedInbox?: string;
   readonly outbox?: string;
   readonly followers?: string;
   readonly following?: string;
   readonly isLocked: boolean;
+  /** True when it wants its public posts to be found by their words. Without a word, it does not. */
+  readonly isIndexable?: boolean;
   readonly fields: readonly { readonly name: string; readonly value: string }[];
   readonly alsoKnownAs: readonly string[];
   readonly movedTo?: string;
@@ -92,6 +96,7 @@ export function profileOfDocument(document: unknown, from: string): Profile {
     summary: clipped(document["summary"], SUMMARY_CHARS_MAX),
     url: pageOf(document["url"]),
     icon: pageOf(listOf(document["icon"]).map(imageAddress)),
+    header: pageOf(listOf(document["image"]).map(imageAddress)),
     inbox,
     sharedInbox: isDocument(endpoints) ? own(endpoints["sharedInbox"]) : undefined,
     outbox: own(document["outbox"]),
@@ -104,6 +109,7 @@ export function profileOfDocument(document: unknown, from: string): Profile {
     kind,
     ...known(found),
     isLocked: document["manuallyApprovesFollowers"] === true,
+    isIndexable: document["indexable"] === true,
     fields: fieldsOf(document["attachment"]),
     alsoKnownAs: listOf(document["alsoKnownAs"])
       .slice(0, ALIASES_MAX)

@@ -11,6 +11,8 @@ import { account, actor } from "./schema.ts";
 export type Person = Omit<typeof actor.$inferSelect, "name"> & {
   readonly name: string;
   readonly since: Temporal.Instant;
+  /** Wants to be shown in directories. */
+  readonly isDiscoverable: boolean;
 };
 
 /** The person of this name, also one who is gone; undefined when there never was one. */
@@ -22,14 +24,19 @@ export async function personNamed(
   if (!/^[a-z0-9_]{1,30}$/.test(name)) return undefined;
   const uri = actorUri(origin, name);
   const [found] = await tx
-    .select({ actor, since: account.createdAt })
+    .select({ actor, since: account.createdAt, isDiscoverable: account.isDiscoverable })
     .from(actor)
     .leftJoin(account, eq(account.actor, actor.id))
     .where(eq(actor.uri, uri));
   // Anybody may be named as a payee at an address of ours; that makes nobody a person.
   if (found === undefined || (found.since === null && uri !== flattrActorUri(origin)))
     return undefined;
-  return { ...found.actor, name, since: found.since ?? found.actor.foundAt };
+  return {
+    ...found.actor,
+    name,
+    since: found.since ?? found.actor.foundAt,
+    isDiscoverable: found.isDiscoverable ?? true,
+  };
 }
 
 /** Whether somebody of this name lives here: no more than that, since it is asked for each activity that comes to him. */

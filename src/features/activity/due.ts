@@ -5,13 +5,14 @@ import { type Database, retrying } from "../../store/database.ts";
 import { fromSqlTime, sqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 
-/** What is sent: a message as it was written, or the Like or Undo of a flattr. */
+/** What is sent: a message as it was written, or the Like or Undo of a favourite. */
 export type Said =
   | { readonly kind: "message"; readonly message: bigint }
   | {
-      readonly kind: "flattr";
-      readonly flattr: bigint;
-      readonly period: Period;
+      readonly kind: "favourite";
+      readonly favourite: bigint;
+      /** The month of the flattr that it is; null: it is none. */
+      readonly period: Period | null;
       readonly patron: string;
       readonly thing: string;
       readonly payee: string;
@@ -133,9 +134,9 @@ function saidOf(row: Row): Said | undefined {
   const { flattr, period, patron, thing, payee } = row;
   if (patron === null || thing === null || payee === null) return undefined;
   return {
-    kind: "flattr",
-    flattr: flattr!,
-    period: periodFromNumber(period!),
+    kind: "favourite",
+    favourite: flattr!,
+    period: period === null ? null : periodFromNumber(period),
     patron,
     thing,
     payee,

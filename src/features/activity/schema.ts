@@ -36,10 +36,11 @@ export const delivery = pgTable(
     activity: text("activity").notNull(),
     message: id("message").references(() => message.id),
     inbox: exactText("inbox"),
-    /** The flattr that the Like announces; for an Undo the one that is gone. */
+    /** The flattr or favourite that the Like announces; for an Undo the one that is gone. */
     flattr: id("flattr"),
     patron: id("patron"),
     thing: id("thing"),
+    /** Null: a favourite that is no flattr. */
     period: period("period"),
     /** The actor that is told, where it is one. */
     payee: id("payee"),
@@ -62,7 +63,7 @@ export const delivery = pgTable(
     index("delivery_subject").on(table.subject, table.inbox, table.id),
     check(
       "delivery_what",
-      sql`(${table.message} IS NOT NULL AND (${table.inbox} IS NOT NULL OR ${table.payee} IS NOT NULL)) OR (${table.activity} IN ('Like', 'Undo') AND ${table.flattr} IS NOT NULL AND ${table.patron} IS NOT NULL AND ${table.thing} IS NOT NULL AND ${table.period} IS NOT NULL AND ${table.payee} IS NOT NULL)`,
+      sql`(${table.message} IS NOT NULL AND (${table.inbox} IS NOT NULL OR ${table.payee} IS NOT NULL)) OR (${table.activity} IN ('Like', 'Undo') AND ${table.flattr} IS NOT NULL AND ${table.patron} IS NOT NULL AND ${table.thing} IS NOT NULL AND ${table.payee} IS NOT NULL)`,
     ),
   ],
 );

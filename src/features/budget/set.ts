@@ -2,7 +2,7 @@
 
 import { isWholeMinor, type Micro, PERSONAL_AMOUNT_MAX } from "../../rules/amount.ts";
 import type { Period } from "../../rules/period.ts";
-import type { Database } from "../../store/database.ts";
+import type { Database, Settings } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Temporal } from "../../store/time.ts";
 import type { AccountId } from "../account/create.ts";
@@ -19,12 +19,19 @@ export async function setBudget(
   database: Database,
   { patron, amount, at }: { patron: AccountId; amount: Micro; at: Temporal.Instant },
 ): Promise<Period> {
-  const { currency, minimumBudget } = database.settings;
-  if (amount < 0n || amount > PERSONAL_AMOUNT_MAX || !isWholeMinor(amount, currency))
-    throw new Refusal("budget_invalid");
-  if (amount !== 0n && amount < minimumBudget) throw new Refusal("budget_too_low");
+  refuseBudget(database.settings, amount);
   return change(database, at, async (tx, period) => {
     await tx.insert(budget).values({ patron, since: at, amount });
     return period;
   });
+}
+
+/** @throws Refusal "budget_too_low" below the minimum, "budget_invalid" when it is not whole minor units */
+export function refuseBudget(
+  { currency, minimumBudget }: Pick<Settings, "currency" | "minimumBudget">,
+  amount: Micro,
+): void {
+  if (amount < 0n || amount > PERSONAL_AMOUNT_MAX || !isWholeMinor(amount, currency))
+    throw new Refusal("budget_invalid");
+  if (amount !== 0n && amount < minimumBudget) throw new Refusal("budget_too_low");
 }

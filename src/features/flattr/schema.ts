@@ -63,3 +63,15 @@ export const subscription = pgTable(
     check("subscription_months", sql`${table.monthsLeft} IS NULL OR ${table.monthsLeft} >= 0`),
   ],
 );
+
+/** What many flattr these days, in order; counted anew now and then. */
+export const trend = pgTable(
+  "trend",
+  {
+    post: id("post").primaryKey(),
+    rank: integer("rank").notNull(),
+    flattrs: integer("flattrs").notNull(),
+    at: instant("at").notNull(),
+  },
+  (table) => [index("trend_rank").on(table.rank)],
+);

@@ -1,6 +1,6 @@
 /** What somebody of this instance says to those who want to follow, or do. */
 
-import { and, eq } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import { type Database, retrying, type Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import type { Temporal } from "../../store/time.ts";
@@ -8,8 +8,10 @@ import type { ActorId } from "../account/actor.ts";
 import { actorUri, type Account } from "../account/create.ts";
 import { actor } from "../account/schema.ts";
 import { tell } from "../activity/tell.ts";
+import { unnotify } from "../notice/notify.ts";
+import { beginFollow } from "./arrive.ts";
 import { answerDocument } from "./documents.ts";
-import { newId, pairOf } from "./follow.ts";
+import { followOver, newId, pairOf } from "./follow.ts";
 import { follow } from "./schema.ts";
 
 /** A follower of somebody of this instance. */
@@ -36,6 +38,12 @@ export async function acceptFollower(
         .where(isPair(follower, followee.actor))
         .returning();
       if (row === undefined) throw new Refusal("not_found");
+      await beginFollow(tx, row);
+      await unnotify(tx, {
+        account: sql`SELECT ${followee.id}::bigint`,
+        kinds: ["follow_request"],
+        actor: follower,
+      });
       await tellAnswer(tx, database.settings.origin, followee, row, "Accept", at);
     }),
   );
@@ -54,18 +62,10 @@ export async function removeFollower(
     database.drizzle.transaction(async (tx) => {
       const [row] = await tx.delete(follow).where(isPair(follower, followee.actor)).returning();
       if (row === undefined) throw new Refusal("not_found");
+      await followOver(tx, row);
       await tellAnswer(tx, database.settings.origin, followee, row, "Reject", at);
     }),
   );
-}
-
-/** From now on somebody decides about each follower himself, or everybody may follow at once. */
-export async function decideFollowers(
-  { drizzle }: Pick<Database, "drizzle">,
-  { actor: id }: Account,
-  isLocked: boolean,
-): Promise<void> {
-  await drizzle.update(actor).set({ isLocked }).where(eq(actor.id, id));
 }
 
 /** Those who want to follow and have no answer, oldest first. */
@@ -88,7 +88,8 @@ const REQUESTS_MAX = 200;
 const isPair = (follower: ActorId, followee: ActorId) =>
   and(eq(follow.follower, follower), eq(follow.followee, followee));
 
-async function tellAnswer(
+/** Says to a follower elsewhere that he may follow, or may not. */
+export async function tellAnswer(
   tx: Tx,
   origin: string,
   { actor: sender, name }: Account,

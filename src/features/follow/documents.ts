@@ -43,6 +43,37 @@ export function answerDocument(
   };
 }
 
+/** Somebody of this instance who wants nothing to do with somebody, by the URIs of both. */
+export interface Blocking {
+  readonly id: string;
+  readonly blocker: string;
+  readonly blocked: string;
+}
+
+/** `Block`. */
+export function blockDocument({ id, blocker, blocked }: Blocking): Document {
+  return {
+    "@context": CORE_CONTEXT,
+    id,
+    type: "Block",
+    actor: blocker,
+    object: blocked,
+    to: [blocked],
+  };
+}
+
+/** `Undo` of a Block. */
+export function unblockDocument({ id, blocker, blocked }: Blocking): Document {
+  return {
+    "@context": CORE_CONTEXT,
+    id: `${id}/undo`,
+    type: "Undo",
+    actor: blocker,
+    object: { id, type: "Block", actor: blocker, object: blocked },
+    to: [blocked],
+  };
+}
+
 function bare({ id, follower, followee }: Following): Document {
   return {
     ...(id === null ? {} : { id }),

@@ -6,9 +6,12 @@ import type { Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 import { account, actor } from "../account/schema.ts";
 import { tell, untell } from "../activity/tell.ts";
+import { notify } from "../notice/notify.ts";
+import { beginFollow } from "./arrive.ts";
+import { isBlockedBy } from "./blocked.ts";
 import { answerDocument } from "./documents.ts";
-import { newId, pairOf } from "./follow.ts";
-import { follow } from "./schema.ts";
+import { followOver, newId, pairOf } from "./follow.ts";
+import { follow, personBlock } from "./schema.ts";
 
 /** A Follow that arrived. */
 export interface TakenFollow {
@@ -22,7 +25,7 @@ export interface TakenFollow {
 
 /**
  * Somebody elsewhere wants to follow somebody here, and may at once unless that one decides himself. A Follow that
- * comes again is answered again: the first answer may have been lost.
+ * comes again is answered again: the first answer may have been lost. Whoever is blocked is refused.
  *
  * @returns the state of the follow; undefined when there is nobody here of that address
  */
@@ -30,7 +33,7 @@ export async function takeFollow(
   tx: Tx,
   { origin }: Settings,
   { id, follower, followerUri, object, at }: TakenFollow,
-): Promise<"requested" | "accepted" | undefined> {
+): Promise<"requested" | "accepted" | "refused" | undefined> {
   const [found] = await tx
     .select({ id: actor.id, isLocked: actor.isLocked, account: account.id })
     .from(actor)
@@ -40,6 +43,25 @@ export async function takeFollow(
   const isOwn =
     found !== undefined && (found.account !== null || object === `${origin}/users/flattr`);
   if (!isOwn) return undefined;
+  const answer = async (type: "Accept" | "Reject") => {
+    const said = { sender: found.id, activity: type, subject: pairOf(found.id, follower) };
+    // One answer is enough, to the newest question: whoever asks without end must not make a queue.
+    await untell(tx, said);
+    await tell(tx, {
+      ...said,
+      document: answerDocument(`${object}#answers/${await newId(tx, at)}`, type, {
+        id,
+        follower: followerUri,
+        followee: object,
+      }),
+      to: [follower],
+      at,
+    });
+  };
+  if (await isBlockedBy(tx, found.id, follower)) {
+    await answer("Reject");
+    return "refused";
+  }
   const [row] = await tx
     .insert(follow)
     .values({
@@ -50,22 +72,15 @@ export async function takeFollow(
       since: at,
     })
     .onConflictDoUpdate({ target: [follow.follower, follow.followee], set: { uri: id } })
-    .returning();
-  if (row!.state === "accepted") {
-    const answer = { sender: found.id, activity: "Accept", subject: pairOf(found.id, follower) };
-    // One answer is enough, to the newest question: whoever asks without end must not make a queue.
-    await untell(tx, answer);
-    await tell(tx, {
-      ...answer,
-      document: answerDocument(`${object}#answers/${await newId(tx, at)}`, "Accept", {
-        id,
-        follower: followerUri,
-        followee: object,
-      }),
-      to: [follower],
+    .returning({ state: follow.state, isNew: sql<boolean>`xmax = 0` });
+  if (row!.isNew && found.account !== null)
+    await notify(tx, {
+      account: found.account,
+      kind: row!.state === "accepted" ? "follow" : "follow_request",
+      actor: follower,
       at,
     });
-  }
+  if (row!.state === "accepted") await answer("Accept");
   return row!.state;
 }
 
@@ -86,11 +101,19 @@ export async function takeAnswer(
   { answer, actor: followee, followId, follower }: TakenAnswer,
 ): Promise<boolean> {
   const which = and(eq(follow.followee, followee), isMeant(followId, "follower", follower));
-  const rows =
-    answer === "Accept"
-      ? await tx.update(follow).set({ state: "accepted" }).where(which).returning()
-      : await tx.delete(follow).where(which).returning();
-  return rows.length > 0;
+  if (answer === "Reject") {
+    const gone = await tx.delete(follow).where(which).returning();
+    for (const one of gone) await followOver(tx, one);
+    return gone.length > 0;
+  }
+  const asked = await tx
+    .select({ follower: follow.follower, followee: follow.followee, state: follow.state })
+    .from(follow)
+    .where(which)
+    .for("update");
+  await tx.update(follow).set({ state: "accepted" }).where(which);
+  for (const { state, ...pair } of asked) if (state === "requested") await beginFollow(tx, pair);
+  return asked.length > 0;
 }
 
 /** Somebody elsewhere no longer follows. @returns false when there was no such follow */
@@ -106,30 +129,92 @@ export async function takeUnfollow(
     .delete(follow)
     .where(and(eq(follow.follower, follower), isMeant(followId, "followee", followee)))
     .returning();
+  for (const one of gone) await followOver(tx, one);
   return gone.length > 0;
 }
 
-/** Somebody elsewhere wants nothing to do with somebody here: neither follows the other any more. */
+/** A Block that arrived. */
+export interface TakenBlock {
+  readonly id: string;
+  readonly actor: ActorId;
+  /** The URI of whoever is blocked. */
+  readonly object: string;
+  readonly at: Temporal.Instant;
+}
+
+/**
+ * Somebody elsewhere wants nothing to do with somebody here: neither follows the other any more, and who is blocked
+ * sees nothing of who blocks.
+ *
+ * @returns false when there is nobody here of that address
+ */
 export async function takeBlock(
   tx: Tx,
-  { actor: blocker, object }: { actor: ActorId; object: string },
+  { id, actor: blocker, object, at }: TakenBlock,
 ): Promise<boolean> {
-  const blocked = sql`(SELECT id FROM actor WHERE uri = ${object})`;
+  const [found] = await tx
+    .select({ id: actor.id })
+    .from(actor)
+    .innerJoin(account, eq(account.actor, actor.id))
+    .where(eq(actor.uri, object));
+  if (found === undefined) return false;
+  await tx
+    .insert(personBlock)
+    .values({ blocker, blocked: found.id, uri: id, since: at })
+    .onConflictDoUpdate({
+      target: [personBlock.blocker, personBlock.blocked],
+      set: { uri: id },
+    });
+  for (const one of await dropBetween(tx, blocker, found.id)) await followOver(tx, one);
+  return true;
+}
+
+/** Somebody elsewhere takes a Block back. @returns false when there was none */
+export async function takeUnblock(
+  tx: Tx,
+  {
+    actor: blocker,
+    id,
+    object,
+  }: { actor: ActorId; id: string | undefined; object: string | undefined },
+): Promise<boolean> {
   const gone = await tx
-    .delete(follow)
+    .delete(personBlock)
     .where(
-      or(
-        and(eq(follow.follower, blocker), sql`${follow.followee} = ${blocked}`),
-        and(eq(follow.followee, blocker), sql`${follow.follower} = ${blocked}`),
+      and(
+        eq(personBlock.blocker, blocker),
+        or(
+          id === undefined ? sql`false` : eq(personBlock.uri, id),
+          object === undefined
+            ? sql`false`
+            : sql`${personBlock.blocked} = (SELECT id FROM actor WHERE uri = ${object})`,
+        ),
       ),
     )
     .returning();
   return gone.length > 0;
 }
 
+/** Ends the follows between two, in both directions. @returns those that there were */
+export async function dropBetween(tx: Tx, one: ActorId, other: ActorId) {
+  return tx
+    .delete(follow)
+    .where(
+      or(
+        and(eq(follow.follower, one), eq(follow.followee, other)),
+        and(eq(follow.follower, other), eq(follow.followee, one)),
+      ),
+    )
+    .returning();
+}
+
 /** Somebody is gone: so are the follows of and by them. */
 export async function forgetFollows(tx: Tx, gone: ActorId): Promise<void> {
-  await tx.delete(follow).where(or(eq(follow.follower, gone), eq(follow.followee, gone)));
+  const over = await tx
+    .delete(follow)
+    .where(or(eq(follow.follower, gone), eq(follow.followee, gone)))
+    .returning();
+  for (const one of over) await followOver(tx, one);
 }
 
 /** True when anybody follows this actor; of actors elsewhere only followers of this instance are known. */

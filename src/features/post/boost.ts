@@ -9,6 +9,7 @@ import { actorUri, type Account } from "../account/create.ts";
 import { actor } from "../account/schema.ts";
 import { tell } from "../activity/tell.ts";
 import { thing } from "../thing/schema.ts";
+import { bringBoost, withdrawBoosts } from "./home.ts";
 import { type Boost, boostDocument, unboostDocument } from "./note.ts";
 import { boost, post } from "./schema.ts";
 
@@ -22,13 +23,14 @@ export interface OwnBoost {
 /**
  * Passes a post on to one's followers. Again changes nothing.
  *
+ * @returns the boost's id
  * @throws Refusal "not_found" when there is no such post, or it is not for everybody
  */
 export async function boostPost(
   database: Database,
   { account, post: id, at }: OwnBoost,
-): Promise<void> {
-  await retrying(() =>
+): Promise<bigint> {
+  return retrying(() =>
     database.drizzle.transaction(async (tx) => {
       const found = await openPost(tx, eq(post.id, id));
       if (found === undefined) throw new Refusal("not_found");
@@ -40,7 +42,8 @@ export async function boostPost(
         .values({ id: BigInt(row!.id), actor: account.actor, post: id, uri, at })
         .onConflictDoNothing()
         .returning();
-      if (made === undefined) return;
+      if (made === undefined) return boostBy(tx, account.actor, id);
+      await bringBoost(tx, made.id, at);
       await tellBoost(
         tx,
         account,
@@ -55,8 +58,18 @@ export async function boostPost(
         },
         at,
       );
+      return made.id;
     }),
   );
+}
+
+async function boostBy(tx: Tx, by: ActorId, of: bigint): Promise<bigint> {
+  const [known] = await tx
+    .select({ id: boost.id })
+    .from(boost)
+    .where(and(eq(boost.actor, by), eq(boost.post, of)));
+  if (known === undefined) throw new Refusal("not_found");
+  return known.id;
 }
 
 /** Takes a boost back. Changes nothing when there is none. */
@@ -71,6 +84,7 @@ export async function unboostPost(
         .where(and(eq(boost.actor, account.actor), eq(boost.post, id)))
         .returning();
       if (gone === undefined) return;
+      await withdrawBoosts(tx, [gone], at);
       const [found] = await tx
         .select({ id: post.id, uri: thing.uri, author: post.author, authorUri: actor.uri })
         .from(post)
@@ -111,17 +125,29 @@ export async function takeBoost(
 ): Promise<boolean> {
   const found = await openPost(tx, eq(thing.uri, object));
   if (found === undefined) return false;
-  await tx
+  const [made] = await tx
     .insert(boost)
     .values({ id: sql`new_id(${sqlTime(at)})`, actor: by, post: found.id, uri: id, at })
-    .onConflictDoNothing();
+    .onConflictDoNothing()
+    .returning({ id: boost.id });
+  if (made !== undefined) await bringBoost(tx, made.id, at);
   return true;
 }
 
 /** Somebody elsewhere takes a boost back. @returns false when there was none */
 export async function takeUnboost(
   tx: Tx,
-  { actor: by, id, object }: { actor: ActorId; id: string | undefined; object: string | undefined },
+  {
+    actor: by,
+    id,
+    object,
+    at,
+  }: {
+    actor: ActorId;
+    id: string | undefined;
+    object: string | undefined;
+    at: Temporal.Instant;
+  },
 ): Promise<boolean> {
   const gone = await tx
     .delete(boost)
@@ -137,6 +163,7 @@ export async function takeUnboost(
       ),
     )
     .returning();
+  await withdrawBoosts(tx, gone, at);
   return gone.length > 0;
 }
 

@@ -66,13 +66,13 @@ export async function taggedPosts(
   return notesWhere(tx, which, PAGE_POSTS);
 }
 
-/** How often a post was liked and passed on, as far as this instance knows of others; nobody's name. */
+/** How often a post was liked and passed on, as far as this instance knows; nobody's name, and nothing private. */
 export async function reactionsTo(
   tx: Tx | Drizzle,
   id: bigint,
 ): Promise<{ readonly favourites: number; readonly boosts: number }> {
   const [row] = await tx.execute<{ favourites: number; boosts: number }>(sql`
-    SELECT (SELECT count(*)::int FROM favourite f WHERE f.thing = p.thing) AS favourites,
+    SELECT (SELECT count(*)::int FROM favourite f WHERE f.thing = p.thing AND f.uri IS NOT NULL) AS favourites,
            (SELECT count(*)::int FROM boost b WHERE b.post = p.id) AS boosts
       FROM post p WHERE p.id = ${id}`);
   return row ?? { favourites: 0, boosts: 0 };

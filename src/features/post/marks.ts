@@ -3,8 +3,10 @@
 import { sql } from "drizzle-orm";
 import type { Tx } from "../../store/database.ts";
 import type { ActorId } from "../account/actor.ts";
+import { flattrActorUri } from "../account/own.ts";
 import { postMention, postTag } from "./schema.ts";
 import type { Handle, Mentioned } from "./text.ts";
+import { keepWordsOf } from "./words.ts";
 
 /** Somebody who is spoken to, with the row's id. */
 export interface MentionedActor extends Mentioned {
@@ -32,7 +34,7 @@ export async function actorsOfHandles(
     tx,
     sql`JOIN jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) AS wanted(name text, host text COLLATE "C")
           ON a.host = wanted.host AND lower(a.name) = wanted.name
-        WHERE a.host <> ${own} OR EXISTS (SELECT FROM account x WHERE x.actor = a.id)`,
+        WHERE a.host <> ${own} OR a.uri = ${flattrActorUri(origin)} OR EXISTS (SELECT FROM account x WHERE x.actor = a.id)`,
   );
 }
 
@@ -48,7 +50,7 @@ export async function actorsOfUris(
   );
 }
 
-/** Keeps the mentions and hashtags of a post, instead of those that it had. */
+/** Keeps the mentions, hashtags and words of a post, instead of those that it had. */
 export async function keepMarks(
   tx: Tx,
   post: bigint,
@@ -67,6 +69,7 @@ export async function keepMarks(
       .insert(postTag)
       .values(tags.slice(0, TAGS_MAX).map((tag) => ({ post, tag })))
       .onConflictDoNothing();
+  await keepWordsOf(tx, post, { isChanged: true });
 }
 
 async function actorsWhere(

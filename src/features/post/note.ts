@@ -1,7 +1,7 @@
 /** A post as other servers read it: plain JSON, nothing else is needed to make it. */
 
 import { CORE_CONTEXT, type Document, PUBLIC } from "../../rules/activity-streams.ts";
-import type { Temporal } from "../../store/time.ts";
+import { Temporal } from "../../store/time.ts";
 import { type Mentioned, renderText, tagAddress } from "./text.ts";
 import type { Attachment, Poll } from "./schema.ts";
 
@@ -34,7 +34,12 @@ export interface Note {
 /** Words that the core context lacks; inline, so that nobody has to fetch anything. */
 export const NOTE_CONTEXT = [
   CORE_CONTEXT,
-  { Hashtag: "as:Hashtag", sensitive: "as:sensitive" },
+  {
+    Hashtag: "as:Hashtag",
+    sensitive: "as:sensitive",
+    toot: "http://joinmastodon.org/ns#",
+    votersCount: "toot:votersCount",
+  },
 ] as const;
 
 /** The HTML of a post: of this instance rendered, of others as it came and not cleaned. */
@@ -135,11 +140,59 @@ function bareBoost({ id, actor, post, author, at }: Boost): Document {
   };
 }
 
+/** A choice in a poll of another server. */
+export interface Vote {
+  readonly id: string;
+  readonly voter: string;
+  readonly question: string;
+  /** Whose poll it is. */
+  readonly author: string;
+  /** Its words. */
+  readonly choice: string;
+  readonly at: Temporal.Instant;
+}
+
+/** `Create` of a vote: a Note that has a name and no content, to the author alone. */
+export function voteDocument({ id, voter, question, author, choice, at }: Vote): Document {
+  return {
+    "@context": CORE_CONTEXT,
+    id: `${id}/create`,
+    type: "Create",
+    actor: voter,
+    published: seconds(at),
+    to: [author],
+    object: {
+      id,
+      type: "Note",
+      attributedTo: voter,
+      name: choice,
+      inReplyTo: question,
+      published: seconds(at),
+      to: [author],
+    },
+  };
+}
+
+/** What makes a post a question. @see https://docs.joinmastodon.org/spec/activitypub/#Question */
+function question({ isMultiple, options, endsAt, voters, isClosed = false }: Poll): Document {
+  return {
+    [isMultiple ? "anyOf" : "oneOf"]: options.map(({ title, votes }) => ({
+      type: "Note",
+      name: title,
+      replies: { type: "Collection", totalItems: votes },
+    })),
+    votersCount: voters ?? 0,
+    ...(endsAt === null ? {} : { endTime: seconds(Temporal.Instant.from(endsAt)) }),
+    ...(endsAt === null || !isClosed ? {} : { closed: seconds(Temporal.Instant.from(endsAt)) }),
+  };
+}
+
 function bareNote(note: Note, origin: string): Document {
   const content = htmlOf(note, origin);
   return {
     id: note.uri,
-    type: "Note",
+    type: note.poll === null ? "Note" : "Question",
+    ...(note.poll === null ? {} : question(note.poll)),
     attributedTo: note.author,
     content,
     ...(note.language === null ? {} : { contentMap: { [note.language]: content } }),

@@ -4,6 +4,7 @@ import { and, eq, isNull, sql } from "drizzle-orm";
 import { sameOrigin } from "../../rules/address.ts";
 import { type Document, idsOf } from "../../rules/activity-streams.ts";
 import type { Settings, Tx } from "../../store/database.ts";
+import { addJob } from "../../store/jobs.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
@@ -13,10 +14,13 @@ import { takeOnce } from "../activity/taken.ts";
 import { forgetFollows, isFollowed } from "../follow/receive.ts";
 import { thing } from "../thing/schema.ts";
 import { rememberThing } from "../thing/thing.ts";
+import { bringPost, tellOfEdit, tellOfPost, withdrawBoosts } from "./home.ts";
 import { actorsOfUris, keepMarks } from "./marks.ts";
+import { isVote, takeVote } from "./poll.ts";
 import { type ReadPost, readPost } from "./read.ts";
 import { boost, favourite, post } from "./schema.ts";
-import { emptyPost } from "./write.ts";
+import { missingAbove, postAncestors } from "./thread.ts";
+import { emptyPost, keepEdit } from "./write.ts";
 
 /** A post in an activity of its author. */
 export interface TakenPost {
@@ -28,7 +32,8 @@ export interface TakenPost {
 
 /**
  * Keeps a post that concerns somebody here: by somebody who is followed from here, or speaking to somebody here, or
- * answering a post of this instance. All others are none of our business.
+ * answering a post of this instance. All others are none of our business. A vote in a poll of this instance is counted,
+ * and is no post.
  *
  * @returns the post's id, also when it was known; undefined when it is not kept
  * @throws Refusal "document_invalid" or "no_payee" when it is no post of that author
@@ -38,6 +43,8 @@ export async function takePost(
   settings: Settings,
   taken: TakenPost,
 ): Promise<bigint | undefined> {
+  if (isVote(taken.document, settings) && (await takeVote(tx, taken)) !== undefined)
+    return undefined;
   const read = readPost(
     taken.document,
     taken.actorUri,
@@ -45,14 +52,29 @@ export async function takePost(
     taken.at,
   );
   if (!(await concernsUs(tx, settings, taken.actor, read))) return undefined;
-  return keepPost(tx, settings, { read, author: taken.actor, at: taken.at });
+  return keepPost(tx, settings, { read, author: taken.actor, at: taken.at, isNews: true });
 }
 
-/** Keeps a post that somebody here wanted: found by its address, or passed on by somebody who is followed. */
+/** A post that is kept, and whose it is. */
+export interface KeptPost {
+  readonly read: ReadPost;
+  readonly author: ActorId;
+  readonly at: Temporal.Instant;
+  /** True for what its author just sent: people here are told. */
+  readonly isNews?: boolean;
+}
+
+/**
+ * Keeps a post that somebody here wanted: found by its address, or passed on by somebody who is followed. It comes into
+ * the home timelines of its author's followers, at its place by its age.
+ *
+ * @returns the post's id, also when it was known; undefined when it was deleted before it came
+ * @throws Refusal "document_invalid" when its address belongs to somebody else
+ */
 export async function keepPost(
   tx: Tx,
   settings: Settings,
-  { read, author, at }: { read: ReadPost; author: ActorId; at: Temporal.Instant },
+  { read, author, at, isNews = false }: KeptPost,
 ): Promise<bigint | undefined> {
   // Its deletion may have overtaken it.
   const [gone] = await tx
@@ -80,6 +102,17 @@ export async function keepPost(
     .returning({ id: post.id });
   if (made === undefined) return undefined;
   await keepMarks(tx, made.id, await actorsOfUris(tx, read.mentions), read.tags);
+  await bringPost(tx, made.id, { at, isNews });
+  if (!isNews) return made.id;
+  await tellOfPost(tx, made.id, at);
+  // What it answers decides in whose home it belongs.
+  if (
+    read.inReplyTo !== null &&
+    read.visibility !== "direct" &&
+    (await isFollowed(tx, author)) &&
+    (await missingAbove(tx, made.id)) !== undefined
+  )
+    await addJob(tx, postAncestors, { post: String(made.id) }, `${postAncestors.name}:${made.id}`);
   return made.id;
 }
 
@@ -97,13 +130,14 @@ export async function takeEdit(tx: Tx, settings: Settings, taken: TakenPost): Pr
     await followersOf(tx, taken.actor),
     taken.at,
   );
-  const [known] = await tx
-    .select({ id: post.id, editedAt: post.editedAt, deletedAt: post.deletedAt, html: post.html })
+  const [row] = await tx
+    .select({ post })
     .from(post)
     .innerJoin(thing, eq(thing.id, post.thing))
     .where(and(eq(thing.uri, read.thing.uri), eq(post.author, taken.actor)))
     .for("update", { of: post });
-  if (known === undefined) return (await takePost(tx, settings, taken)) !== undefined;
+  if (row === undefined) return (await takePost(tx, settings, taken)) !== undefined;
+  const known = row.post;
   if (known.deletedAt !== null) return false;
   // Without a date it is a new count of a poll, unless the words are others.
   const edited = read.updated ?? (read.html === known.html ? null : taken.at);
@@ -113,11 +147,15 @@ export async function takeEdit(tx: Tx, settings: Settings, taken: TakenPost): Pr
     Temporal.Instant.compare(edited, known.editedAt) < 0
   )
     return false;
+  const isOther = read.html !== known.html || read.summary !== known.summary;
+  if (isOther) await keepEdit(tx, known);
   await tx
     .update(post)
     .set({ ...columnsOf(read), editedAt: edited ?? known.editedAt })
     .where(eq(post.id, known.id));
   await keepMarks(tx, known.id, await actorsOfUris(tx, read.mentions), read.tags);
+  // A new count of a poll is no news.
+  if (isOther) await tellOfEdit(tx, { id: known.id, author: taken.actor, at: taken.at });
   return true;
 }
 
@@ -167,19 +205,30 @@ function tombstoneOf(uri: string, author: ActorId): string {
   return `tombstone ${author} ${uri}`;
 }
 
-/** Somebody is gone: so is everything that they wrote, liked, passed on and followed. */
+/** Somebody is gone: so is everything that they wrote, liked, passed on and followed, and what was told of it. */
 export async function forgetAuthor(tx: Tx, gone: ActorId, at: Temporal.Instant): Promise<void> {
+  // Before what they hang on goes: nothing else leads to them.
+  await tx.execute(sql`
+    DELETE FROM notification n USING (
+      SELECT p.id AS post FROM favourite f JOIN post p ON p.thing = f.thing WHERE f.actor = ${gone}
+      UNION SELECT b.post FROM boost b WHERE b.actor = ${gone}) about
+     WHERE n.post = about.post AND n.actor = ${gone}`);
   await forgetFollows(tx, gone);
   await tx.delete(favourite).where(eq(favourite.actor, gone));
-  await tx.delete(boost).where(eq(boost.actor, gone));
+  await withdrawBoosts(tx, await tx.delete(boost).where(eq(boost.actor, gone)).returning(), at);
   await tx.execute(sql`
     WITH gone AS (
       UPDATE post SET text = NULL, html = '', summary = NULL, attachments = NULL, poll = NULL, in_reply_to = NULL, url = NULL,
-                      deleted_at = ${sqlTime(at)}
+                      pinned_at = NULL, deleted_at = ${sqlTime(at)}
        WHERE author = ${gone} AND deleted_at IS NULL RETURNING id, thing),
     unmarked AS (DELETE FROM post_mention m USING gone WHERE m.post = gone.id),
     untagged AS (DELETE FROM post_tag t USING gone WHERE t.post = gone.id),
-    unboosted AS (DELETE FROM boost b USING gone WHERE b.post = gone.id)
+    unboosted AS (DELETE FROM boost b USING gone WHERE b.post = gone.id),
+    unedited AS (DELETE FROM post_edit e USING gone WHERE e.post = gone.id),
+    unworded AS (DELETE FROM post_word w USING gone WHERE w.post = gone.id),
+    left_home AS (DELETE FROM home h USING gone WHERE h.post = gone.id),
+    untold AS (DELETE FROM notification n USING gone WHERE n.post = gone.id),
+    said AS (INSERT INTO stream_event (kind, subject, at) SELECT 'delete', id, ${sqlTime(at)}::timestamptz FROM gone)
     UPDATE thing t SET deleted_at = ${sqlTime(at)}, title = NULL FROM gone WHERE t.id = gone.thing AND t.deleted_at IS NULL`);
 }
 

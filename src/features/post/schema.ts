@@ -3,21 +3,33 @@ import {
   boolean,
   check,
   index,
+  integer,
   jsonb,
   pgTable,
   primaryKey,
   text,
   unique,
 } from "drizzle-orm/pg-core";
-import { exactText, id, instant, period } from "../../store/columns.ts";
-import { actor } from "../account/schema.ts";
+import { bytes, exactText, id, instant, period } from "../../store/columns.ts";
+import { app } from "../access/schema.ts";
+import { account, actor } from "../account/schema.ts";
 import { thing } from "../thing/schema.ts";
 
-/** A file beside a post: shown by its link, never copied. */
+/** A file beside a post. One of another server is shown by its link, never copied. */
 export interface Attachment {
   readonly url: string;
   readonly mediaType: string | null;
   readonly description: string | null;
+  /** The id of the file, when it was uploaded here. */
+  readonly media?: string;
+  /** A smaller picture of it. */
+  readonly previewUrl?: string;
+  readonly width?: number;
+  readonly height?: number;
+  /** @see https://blurha.sh */
+  readonly blurhash?: string;
+  /** What must not be cut off: from -1 to 1, left to right and bottom to top. */
+  readonly focus?: readonly [number, number];
 }
 
 /** The choices of a question, as its author's server counts them. */
@@ -26,6 +38,8 @@ export interface Poll {
   readonly options: readonly { readonly title: string; readonly votes: number }[];
   readonly endsAt: string | null;
   readonly voters: number | null;
+  /** One of this instance was counted for the last time. */
+  readonly isClosed?: boolean;
 }
 
 /** What somebody wrote, here or elsewhere. Its address is that of its thing. */
@@ -42,7 +56,10 @@ export const post = pgTable(
       .references(() => thing.id),
     /** As typed, when it was written here. */
     text: text("text"),
-    /** As its server wrote it, when it came from elsewhere: cleaned when it is shown, never before. */
+    /**
+     * As its server wrote it, when it came from elsewhere: cleaned when it is shown, never before. Beside a text only of
+     * messages of `@flattr`: the same with amounts, for apps of its reader that may show them.
+     */
     html: text("html"),
     /** A warning above it, plain text. */
     summary: text("summary"),
@@ -57,14 +74,36 @@ export const post = pgTable(
     url: text("url"),
     attachments: jsonb("attachments").$type<readonly Attachment[]>(),
     poll: jsonb("poll").$type<Poll>(),
+    /** The program it was written with. */
+    app: id("app").references(() => app.id, { onDelete: "set null" }),
+    /** When its author put it on top of the profile. */
+    pinnedAt: instant("pinned_at"),
     at: instant("at").notNull(),
     editedAt: instant("edited_at"),
     deletedAt: instant("deleted_at"),
+    /** When the answers to it were last read from its own server. */
+    repliesReadAt: instant("replies_read_at"),
   },
   (table) => [
     index("post_author").on(table.author, table.id),
     index("post_in_reply_to").on(table.inReplyTo),
-    check("post_text_length", sql`length(${table.text}) BETWEEN 1 AND 5000`),
+    index("post_public")
+      .on(table.id)
+      .where(
+        sql`${table.visibility} = 'public' AND ${table.deletedAt} IS NULL AND ${table.inReplyTo} IS NULL`,
+      ),
+    index("post_public_here")
+      .on(table.id)
+      .where(
+        sql`${table.visibility} = 'public' AND ${table.deletedAt} IS NULL AND ${table.inReplyTo} IS NULL AND ${table.text} IS NOT NULL`,
+      ),
+    index("post_pinned")
+      .on(table.author)
+      .where(sql`${table.pinnedAt} IS NOT NULL`),
+    index("post_with_media")
+      .on(table.author, table.id)
+      .where(sql`${table.attachments} IS NOT NULL`),
+    check("post_text_length", sql`length(${table.text}) <= 5000`),
     check("post_written", sql`${table.text} IS NOT NULL OR ${table.html} IS NOT NULL`),
     check(
       "post_visibility",
@@ -119,19 +158,26 @@ export const boost = pgTable(
     uri: exactText("uri").notNull().unique(),
     at: instant("at").notNull(),
   },
-  (table) => [unique("boost_once").on(table.actor, table.post), index("boost_post").on(table.post)],
+  (table) => [
+    unique("boost_once").on(table.actor, table.post),
+    index("boost_post").on(table.post),
+    index("boost_actor").on(table.actor, table.id),
+  ],
 );
 
 /**
- * Somebody elsewhere likes a thing of this instance. For display alone: it creates no claim. Known by who and what,
- * since some servers use one id again.
+ * Somebody likes a thing: people of this instance anything, people elsewhere things of this instance. For display
+ * alone: it creates no claim. Known by who and what, since some servers use one id again.
  */
 export const favourite = pgTable(
   "favourite",
   {
     actor: id("actor").notNull(),
     thing: id("thing").notNull(),
-    uri: exactText("uri").notNull(),
+    /** Ordered by time; of a flattr of this instance the flattr's own id. */
+    id: id("id").notNull().unique(),
+    /** The id of the Like; null when nobody is told. */
+    uri: exactText("uri"),
     /** The month that it names, when it is a flattr. */
     period: period("period"),
     at: instant("at").notNull(),
@@ -139,5 +185,131 @@ export const favourite = pgTable(
   (table) => [
     primaryKey({ columns: [table.thing, table.actor] }),
     index("favourite_uri").on(table.uri),
+    index("favourite_actor").on(table.actor, table.id),
+  ],
+);
+
+/** A post that somebody wants to find again; nobody else knows. */
+export const bookmark = pgTable(
+  "bookmark",
+  {
+    id: id("id").notNull().unique(),
+    account: id("account")
+      .notNull()
+      .references(() => account.id, { onDelete: "cascade" }),
+    post: id("post")
+      .notNull()
+      .references(() => post.id),
+  },
+  (table) => [
+    primaryKey({ columns: [table.account, table.post] }),
+    index("bookmark_newest").on(table.account, table.id),
+  ],
+);
+
+/** What stands in somebody's home timeline: posts, and posts that were passed on. Made when they arrive. */
+export const home = pgTable(
+  "home",
+  {
+    account: id("account")
+      .notNull()
+      .references(() => account.id, { onDelete: "cascade" }),
+    /** That of the post, or of the boost. */
+    id: id("id").notNull(),
+    post: id("post")
+      .notNull()
+      .references(() => post.id),
+    /** Who brought it here: its author, or whoever passed it on. */
+    actor: id("actor")
+      .notNull()
+      .references(() => actor.id),
+  },
+  (table) => [
+    primaryKey({ columns: [table.account, table.id] }),
+    index("home_actor").on(table.account, table.actor, table.id),
+    index("home_post").on(table.post, table.account),
+  ],
+);
+
+/** How a post was before it was changed. */
+export const postEdit = pgTable(
+  "post_edit",
+  {
+    post: id("post")
+      .notNull()
+      .references(() => post.id),
+    at: instant("at").notNull(),
+    text: text("text"),
+    html: text("html"),
+    summary: text("summary"),
+    isSensitive: boolean("is_sensitive").notNull(),
+    attachments: jsonb("attachments").$type<readonly Attachment[]>(),
+    poll: jsonb("poll").$type<Poll>(),
+  },
+  (table) => [primaryKey({ columns: [table.post, table.at] })],
+);
+
+/** A choice in a poll: of people here in any poll, of people elsewhere in polls of this instance. */
+export const pollVote = pgTable(
+  "poll_vote",
+  {
+    post: id("post")
+      .notNull()
+      .references(() => post.id),
+    actor: id("actor")
+      .notNull()
+      .references(() => actor.id),
+    /** Its place among the choices. */
+    choice: integer("choice").notNull(),
+    at: instant("at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.post, table.actor, table.choice] })],
+);
+
+/** A conversation of which somebody wants to hear no more, by the address of its first post. */
+export const threadMute = pgTable(
+  "thread_mute",
+  {
+    account: id("account")
+      .notNull()
+      .references(() => account.id, { onDelete: "cascade" }),
+    root: exactText("root").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.account, table.root] })],
+);
+
+/** Words of the posts that may be searched, so that the newest with a word are found at once. */
+export const postWord = pgTable(
+  "post_word",
+  {
+    word: exactText("word").notNull(),
+    post: id("post")
+      .notNull()
+      .references(() => post.id, { onDelete: "cascade" }),
+  },
+  (table) => [
+    primaryKey({ columns: [table.word, table.post] }),
+    index("post_word_post").on(table.post),
+  ],
+);
+
+/** A request to write that came with a key: the same one again writes nothing. */
+export const written = pgTable(
+  "written",
+  {
+    account: id("account")
+      .notNull()
+      .references(() => account.id, { onDelete: "cascade" }),
+    key: exactText("key").notNull(),
+    /** SHA-256 of what was asked. */
+    digest: bytes("digest").notNull(),
+    post: id("post")
+      .notNull()
+      .references(() => post.id),
+    at: instant("at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.account, table.key] }),
+    index("written_at").on(table.at),
   ],
 );

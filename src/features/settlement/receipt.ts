@@ -91,7 +91,15 @@ export async function receiptOf(
   }: { period: Period; kind: ReceiptKind; account: AccountId; at: Temporal.Instant },
 ): Promise<string | undefined> {
   await makeReceipts(database, signer, { period, kind, only: account, at });
-  const [newest] = await database.drizzle
+  return storedReceipt(database, { period, kind, account });
+}
+
+/** The newest receipt of an account for a month that was made. */
+export async function storedReceipt(
+  { drizzle }: Pick<Database, "drizzle">,
+  { period, kind, account }: { period: Period; kind: ReceiptKind; account: AccountId },
+): Promise<string | undefined> {
+  const [newest] = await drizzle
     .select({ jws: receipt.jws })
     .from(receipt)
     .where(and(eq(receipt.account, account), eq(receipt.period, period), eq(receipt.kind, kind)))

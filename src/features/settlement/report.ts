@@ -3,9 +3,9 @@
 import { sql } from "drizzle-orm";
 import { type Micro, smaller, toMicro } from "../../rules/amount.ts";
 import { valueOfClick } from "../../rules/month.ts";
-import { closesAt, type Period, periodNumber } from "../../rules/period.ts";
+import { closesAt, type Period, periodNumber, periodOf } from "../../rules/period.ts";
 import type { Database } from "../../store/database.ts";
-import { sqlTime } from "../../store/time.ts";
+import { sqlTime, type Temporal } from "../../store/time.ts";
 import type { AccountId } from "../account/create.ts";
 import { balanceOf } from "../ledger/book.ts";
 
@@ -53,7 +53,7 @@ export interface MonthReport {
   /** From patrons of other instances, by the instance that owes it. */
   readonly promised: readonly Promised[];
   /** What is on the accounts now; pending: promised by other instances and not covered. */
-  readonly balance: { readonly budget: Micro; readonly earnings: Micro; readonly pending: Micro };
+  readonly balance: Balances;
 }
 
 /** @returns undefined for a month that this instance does not know */
@@ -70,11 +70,7 @@ export async function monthReport(
         sql`SELECT state, fee_bp FROM period WHERE id = ${month}`,
       );
       if (known === undefined) return undefined;
-      const balance = {
-        budget: await balanceOf(tx, currency, { kind: "budget", owner: account }),
-        earnings: await balanceOf(tx, currency, { kind: "earnings", owner: account }),
-        pending: await pendingOf(tx, account, currency),
-      };
+      const balance = await balancesIn(tx, currency, account);
       const [settled] = await tx.execute<{
         state: NonNullable<MonthReport["settlement"]>;
         budget: string;
@@ -134,6 +130,70 @@ export async function monthReport(
         })),
         balance,
       };
+    },
+    { isolationLevel: "repeatable read", accessMode: "read only" },
+  );
+}
+
+/** The running month of one account, as it would be divided if it closed now (P6). */
+export interface ClickNow {
+  readonly period: Period;
+  readonly closes: Temporal.Instant;
+  readonly budget: Micro;
+  /** What is there to be given. */
+  readonly available: Micro;
+  /** Flattrs that count. */
+  readonly flattrs: number;
+  /** What each of them would get; undefined without any. */
+  readonly value: Micro | undefined;
+}
+
+/** What is on somebody's accounts. */
+export interface Balances {
+  readonly budget: Micro;
+  readonly earnings: Micro;
+  /** Promised by other instances and not covered. */
+  readonly pending: Micro;
+}
+
+/** What is on an account now, for its owner alone. */
+export async function balancesOf(
+  { drizzle, settings: { currency } }: Pick<Database, "drizzle" | "settings">,
+  account: AccountId,
+): Promise<Balances> {
+  return drizzle.transaction((tx) => balancesIn(tx, currency, account), {
+    isolationLevel: "repeatable read",
+    accessMode: "read only",
+  });
+}
+
+async function balancesIn(tx: Read, currency: string, account: AccountId): Promise<Balances> {
+  return {
+    budget: await balanceOf(tx, currency, { kind: "budget", owner: account }),
+    earnings: await balanceOf(tx, currency, { kind: "earnings", owner: account }),
+    pending: await pendingOf(tx, account, currency),
+  };
+}
+
+/** What a click is worth now, for its owner alone. */
+export async function clickNow(
+  { drizzle, settings }: Pick<Database, "drizzle" | "settings">,
+  account: AccountId,
+  at: Temporal.Instant,
+): Promise<ClickNow> {
+  const period = periodOf(at);
+  const month = periodNumber(period);
+  return drizzle.transaction(
+    async (tx) => {
+      const [known] = await tx.execute<{ fee_bp: number }>(
+        sql`SELECT fee_bp FROM period WHERE id = ${month}`,
+      );
+      const budget = await budgetBefore(tx, account, period);
+      const available = await balanceOf(tx, settings.currency, { kind: "budget", owner: account });
+      const flattrs = await countingNow(tx, account, month);
+      const feeBasisPoints = known?.fee_bp ?? settings.feeBasisPoints;
+      const value = valueOfClick(smaller(budget, available), feeBasisPoints, flattrs);
+      return { period, closes: closesAt(period), budget, available, flattrs, value };
     },
     { isolationLevel: "repeatable read", accessMode: "read only" },
   );

@@ -4,7 +4,7 @@ import { BUDGETS, CLICKS, PAID_IN, SHARES } from "./cast.ts";
 import type { DemoInstance } from "./instance.ts";
 import {
   expectOf,
-  favouritesFromElsewhere,
+  favouritesShown,
   followersOf,
   reaches,
   type Stage,
@@ -254,7 +254,7 @@ async function arrive(stage: Stage, posts: Posts): Promise<void> {
     "Lantern shows 3 favourites of Nora's song, and none of her note: it got Likes, and an Undo.",
   );
   await until(stage, "meadow shows three favourites of carol's post", async () =>
-    (await favouritesFromElsewhere(stage, posts.carol)) === 3 ? true : undefined,
+    (await favouritesShown(stage, posts.carol)) === 3 ? true : undefined,
   );
   teller.step(
     { step: "favourites", who: "meadow", state: "3" },

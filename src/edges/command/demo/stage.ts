@@ -56,8 +56,8 @@ export async function reaches(
   await until(stage, what, async () => (stage.lantern.received.some(is) ? true : undefined));
 }
 
-/** How often a post was favourited from elsewhere, as its page says. */
-export async function favouritesFromElsewhere(
+/** How often a post was favourited, as its page says. */
+export async function favouritesShown(
   { interrupted }: Stage,
   post: string,
 ): Promise<number> {
@@ -65,7 +65,7 @@ export async function favouritesFromElsewhere(
     headers: { accept: "text/html", "accept-language": "en" },
     signal: interrupted,
   });
-  const [, count] = /Liked (\d+) times? elsewhere/.exec(await page.text()) ?? [];
+  const [, count] = /Liked (\d+) times/.exec(await page.text()) ?? [];
   return Number(count ?? 0);
 }
 

@@ -1,0 +1,132 @@
+/** The words of posts that may be searched: one's own, those that one kept, and those of people who want to be found. */
+
+import { sql } from "drizzle-orm";
+import type { Database, Drizzle, Tx } from "../../store/database.ts";
+import { plainText } from "./clean.ts";
+import { mayRead, type Viewer } from "./visible.ts";
+
+/** Words of one post that are kept, and the longest one in characters. */
+const WORDS_MAX = 200;
+const WORD_CHARS_MAX = 40;
+
+/** Words of one question. */
+const ASKED_MAX = 8;
+
+/** Of the newest posts with the longest word so many are looked at. */
+const CANDIDATES_MAX = 2_000;
+
+/** The words of a text in the form in which they are kept: letters and digits, in lower case, each once. */
+export function wordsOf(text: string): readonly string[] {
+  const words = new Set<string>();
+  for (const [word] of text
+    .normalize("NFKC")
+    .toLowerCase()
+    .matchAll(/[\p{L}\p{N}\p{M}]+/gu)) {
+    if ([...word].length <= WORD_CHARS_MAX) words.add(word);
+    if (words.size === WORDS_MAX) break;
+  }
+  return [...words];
+}
+
+/** Keeps the words of a post instead of those that it had. */
+async function keepWords(
+  tx: Tx | Drizzle,
+  post: bigint,
+  { text, html, summary }: { text: string | null; html: string | null; summary: string | null },
+): Promise<void> {
+  const words = wordsOf(`${summary ?? ""} ${text ?? plainText(html ?? "")}`);
+  await tx.execute(sql`DELETE FROM post_word WHERE post = ${post}::bigint`);
+  await tx.execute(sql`
+    INSERT INTO post_word (word, post)
+    SELECT value, ${post}::bigint FROM jsonb_array_elements_text(${JSON.stringify(words)}::jsonb) ON CONFLICT DO NOTHING`);
+}
+
+/**
+ * Keeps the words of a post if it may be searched: if it is of this instance, or public and of somebody who wants to be
+ * found, or if somebody here favourited or bookmarked it. To be called again when one of these begins.
+ *
+ * @param isChanged false: words that are kept already are right
+ */
+export async function keepWordsOf(
+  tx: Tx | Drizzle,
+  id: bigint,
+  { isChanged }: { readonly isChanged: boolean },
+): Promise<void> {
+  const [found] = await tx.execute<{
+    text: string | null;
+    html: string | null;
+    summary: string | null;
+  }>(sql`
+    SELECT p.text, p.html, p.summary FROM post p JOIN actor a ON a.id = p.author
+     WHERE p.id = ${id}::bigint AND p.deleted_at IS NULL
+       AND (${isChanged} OR NOT EXISTS (SELECT FROM post_word w WHERE w.post = p.id))
+       AND (p.text IS NOT NULL OR (a.is_indexable AND p.visibility = 'public')
+            OR EXISTS (SELECT FROM bookmark k WHERE k.post = p.id)
+            OR EXISTS (SELECT FROM favourite f JOIN account x ON x.actor = f.actor WHERE f.thing = p.thing))`);
+  if (found !== undefined) await keepWords(tx, id, found);
+}
+
+/** What is looked for among posts. */
+export interface PostSearch {
+  readonly text: string;
+  readonly limit: number;
+  readonly offset: number;
+  readonly maxId: bigint | undefined;
+  readonly minId: bigint | undefined;
+  /** Only by this actor. */
+  readonly author: bigint | undefined;
+}
+
+/** Larger than every id. */
+const LAST_ID = 2n ** 63n - 1n;
+
+/** PostgreSQL's type of lists of text. */
+const TEXTS = 1009;
+
+/**
+ * The newest posts with all of these words that the viewer may search: his own, those that he favourited or bookmarked,
+ * and public ones of people who want to be found. The longest word leads, since it is the rarest as a rule; of the posts
+ * that have it only the newest are looked at, so that no question costs more the more there is.
+ */
+export async function searchPosts(
+  { sql }: Pick<Database, "sql">,
+  viewer: Viewer,
+  { text, limit, offset, maxId, minId, author }: PostSearch,
+): Promise<readonly bigint[]> {
+  const words = wordsOf(text).slice(0, ASKED_MAX);
+  const [leading, ...others] = words.toSorted((one, other) => other.length - one.length);
+  if (leading === undefined) return [];
+  const rows = await sql<{ id: bigint }[]>`
+    SELECT p.id
+      FROM (SELECT post FROM post_word WHERE word = ${leading} AND post < ${maxId ?? LAST_ID} AND post > ${minId ?? -1n}
+             ORDER BY post DESC LIMIT ${CANDIDATES_MAX}) found
+      JOIN post p ON p.id = found.post
+      JOIN actor a ON a.id = p.author
+     WHERE (${author ?? null}::bigint IS NULL OR p.author = ${author ?? null}::bigint)
+       AND (SELECT count(*) FROM unnest(${sql.array(others, TEXTS)}) AS wanted(word)
+             WHERE EXISTS (SELECT FROM post_word w WHERE w.word = wanted.word AND w.post = p.id)) = ${others.length}
+       AND (p.author = ${viewer.actor}
+            OR (a.is_indexable AND p.visibility = 'public')
+            OR EXISTS (SELECT FROM favourite f WHERE f.thing = p.thing AND f.actor = ${viewer.actor})
+            OR EXISTS (SELECT FROM bookmark k WHERE k.account = ${viewer.id} AND k.post = p.id))
+       AND ${mayRead(sql, viewer)}
+     ORDER BY p.id DESC LIMIT ${limit} OFFSET ${offset}`;
+  return rows.map(({ id }) => id);
+}
+
+/** Hashtags that begin like this, in their order. Steps from tag to tag, however many posts each has. */
+export async function searchTags(
+  { sql }: Pick<Database, "sql">,
+  { text, limit }: { readonly text: string; readonly limit: number },
+): Promise<readonly string[]> {
+  const begins = text.trim().replace(/^#/, "").normalize("NFKC").toLowerCase();
+  if (!/^[\p{L}\p{N}\p{M}_]{1,100}$/u.test(begins)) return [];
+  const rows = await sql<{ tag: string }[]>`
+    WITH RECURSIVE step AS (
+      (SELECT tag, 1 AS n FROM post_tag WHERE tag >= ${begins} ORDER BY tag LIMIT 1)
+      UNION ALL
+      SELECT (SELECT t.tag FROM post_tag t WHERE t.tag > step.tag ORDER BY t.tag LIMIT 1), step.n + 1
+        FROM step WHERE step.tag IS NOT NULL AND step.n < ${limit})
+    SELECT tag FROM step WHERE starts_with(tag, ${begins})`;
+  return rows.map(({ tag }) => tag);
+}
