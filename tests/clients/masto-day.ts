@@ -441,7 +441,7 @@ export function mastoDay(dayOf: () => Day): void {
     });
     const here = await soon("the poll has arrived", async () => {
       const [post] = await alice.v1.timelines.home.list({ limit: 1 });
-      return post?.poll;
+      return post?.poll ?? undefined;
     });
     const voted = await alice.v1.polls.$select(here.id).votes.create({ choices: [1] });
     expect(voted).toMatchObject({ voted: true, ownVotes: [1] });
@@ -488,7 +488,7 @@ export function mastoDay(dayOf: () => Day): void {
     const pushed = await soon("the push", async () =>
       push.heard.slice(before).find(({ body }) => JSON.stringify(body).includes("awake")),
     );
-    expect(pushed.body).toMatchObject({ notification_type: "mention", access_token: token });
+    expect(pushed.body).toMatchObject({ notification_type: "mention" });
     expect(pushed.authorization).toMatch(/^(vapid|WebPush) /);
     await alice.v1.push.subscription.remove();
   });
@@ -533,7 +533,7 @@ export function mastoDay(dayOf: () => Day): void {
       return found?.id !== before?.id && found?.account.username === "flattr" && found;
     });
     expect(answer.status?.visibility).toBe("direct");
-    expect(answer.status?.content).toContain("1 flattr");
+    expect(answer.status?.content).toMatch(/\b1 flattr/);
     expect(answer.status?.content).not.toMatch(/\d\.\d\d/);
   });
 

@@ -95,7 +95,7 @@ describe("the way in", () => {
     ["Undo", { object: "https://far.example/never/was" }],
     ["Delete", { object: "https://far.example/never/was" }],
     ["Accept", { object: "https://far.example/never/was" }],
-    ["Flag", { object: [BOB], content: "bad" }],
+    ["Flag", { object: ["https://elsewhere.example/users/eve"], content: "bad" }],
   ])("%s of %o is nothing to us", async (type, more) => {
     const { database, house, ann } = await town();
     const before = await everything(database);

@@ -21,7 +21,8 @@ async function house() {
     asBob: await opened.as(bob),
     asEve: await opened.as(eve),
     say: async (text: string, more: Record<string, unknown> = {}) =>
-      (await (await opened.as(bob))("POST", "/api/v1/statuses", { status: text, ...more })).body as {
+      (await (await opened.as(bob))("POST", "/api/v1/statuses", { status: text, ...more }))
+        .body as {
         id: string;
         content: string;
       },
@@ -44,7 +45,11 @@ async function made(ask: Ask, body: Record<string, unknown>) {
 const publicly = async (ask: Ask) =>
   (await ask("GET", "/api/v1/timelines/public")).body as {
     id: string;
-    filtered: { filter: Record<string, unknown>; keyword_matches: unknown; status_matches: unknown }[];
+    filtered: {
+      filter: Record<string, unknown>;
+      keyword_matches: unknown;
+      status_matches: unknown;
+    }[];
   }[];
 
 describe("the words of filters", () => {
@@ -73,7 +78,9 @@ describe("the words of filters", () => {
   });
 
   test("mean nothing but themselves, whatever they hold", () => {
-    const texts = fc.string({ unit: fc.constantFrom("a", "b", ".", "*", "(", "[", "\\", " ", "A") });
+    const texts = fc.string({
+      unit: fc.constantFrom("a", "b", ".", "*", "(", "[", "\\", " ", "A"),
+    });
     fc.assert(
       fc.property(fc.array(texts, { maxLength: 6 }), texts, (keywords, text) => {
         const plain = (one: string) => one.toLowerCase().replaceAll(/\s+/g, " ");
@@ -159,6 +166,22 @@ describe("filters", () => {
     expect((await asAlice("GET", `/api/v1/statuses/${id}`)).status).toBe(200);
     setTime("2026-11-10T12:01:00Z");
     expect((await publicly(asAlice)).map((one) => one.id)).toEqual([id]);
+  });
+
+  test("look into conversations, too, but never at the post that was asked for", async () => {
+    const { asAlice, say } = await house();
+    const { id } = await say("A cat");
+    const answer = await say("Another cat", { in_reply_to_id: id });
+    const context = async () => (await asAlice("GET", `/api/v1/statuses/${id}/context`)).body;
+    await made(asAlice, { context: ["thread"], keywords_attributes: [{ keyword: "another" }] });
+    expect((await context()).descendants[0].filtered).toHaveLength(1);
+    await made(asAlice, {
+      context: ["thread"],
+      filter_action: "hide",
+      keywords_attributes: [{ keyword: "cat" }],
+    });
+    expect(await context()).toEqual({ ancestors: [], descendants: [] });
+    expect((await asAlice("GET", `/api/v1/statuses/${answer.id}`)).status).toBe(200);
   });
 
   test("single posts can be chosen, once each, if one may read them", async () => {
@@ -253,7 +276,11 @@ describe("filters", () => {
       ["GET", "/api/v2/filters/abc"],
       // Somebody else's word through one's own filter.
       ["PUT", `/api/v2/filters/${mine.id}`, { keywords_attributes: [{ id: word, keyword: "x" }] }],
-      ["PUT", `/api/v2/filters/${mine.id}`, { keywords_attributes: [{ id: word, _destroy: true }] }],
+      [
+        "PUT",
+        `/api/v2/filters/${mine.id}`,
+        { keywords_attributes: [{ id: word, _destroy: true }] },
+      ],
     ] as const)
       expect((await asEve(method, path, body)).status, `${method} ${path}`).toBe(404);
     expect((await asAlice("GET", "/api/v2/filters")).body).toEqual(before);

@@ -23,7 +23,9 @@ describe("markers", () => {
     const { asAlice, asBob, setTime } = await house();
     expect((await asAlice("GET", BOTH)).body).toEqual({});
     const home = { last_read_id: "103206604258487607", version: 0 };
-    const set = await asAlice("POST", "/api/v1/markers", { home: { last_read_id: home.last_read_id } });
+    const set = await asAlice("POST", "/api/v1/markers", {
+      home: { last_read_id: home.last_read_id },
+    });
     expect(set.body).toEqual({ home: { ...home, updated_at: "2026-11-10T12:00:00.000Z" } });
     setTime("2026-11-10T12:00:05Z");
     const form = await asAlice(

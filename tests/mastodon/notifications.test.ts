@@ -2,7 +2,12 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CROWDED, groupKeyOf, groupNotices, rangeOfGroup } from "../../src/features/notice/group.ts";
+import {
+  CROWDED,
+  groupKeyOf,
+  groupNotices,
+  rangeOfGroup,
+} from "../../src/features/notice/group.ts";
 import { NOTIFICATION_KINDS } from "../../src/features/notice/schema.ts";
 import { type Ask, clientHouse, tokenFor } from "../support/client.ts";
 import { person, testDatabase } from "../support/database.ts";
@@ -21,7 +26,16 @@ async function house() {
     }),
   );
   const asAlice = await opened.as(alice);
-  return { ...opened, database, alice, asAlice, bob: fans[0]!, carol: fans[1]!, dave: fans[2]!, fans };
+  return {
+    ...opened,
+    database,
+    alice,
+    asAlice,
+    bob: fans[0]!,
+    carol: fans[1]!,
+    dave: fans[2]!,
+    fans,
+  };
 }
 
 async function posted(ask: Ask, status: string, more: Record<string, unknown> = {}) {
@@ -126,7 +140,9 @@ describe("notifications", () => {
     await asAlice("POST", `/api/v1/accounts/${bob.id}/mute`, { duration: 60 });
     const [left, ...more] = await told(asAlice);
     expect([left!.account.id, more]).toEqual([carol.id, []]);
-    expect((await asAlice("GET", "/api/v2/notifications")).body.notification_groups).toHaveLength(1);
+    expect((await asAlice("GET", "/api/v2/notifications")).body.notification_groups).toHaveLength(
+      1,
+    );
     setTime("2026-11-10T12:02:00Z");
     const hidden = (await told(asAlice)).find(({ account }) => account.id === bob.id)!;
     await asAlice("POST", `/api/v1/accounts/${bob.id}/block`);
@@ -210,7 +226,14 @@ describe("notifications", () => {
     const reads = await as(alice, "read:notifications");
     const writes = await as(alice, "write:notifications");
     const [{ id }] = (await told(asAlice)) as [Notification];
-    for (const path of ["", "/unread_count", "/policy", "/requests", "/requests/merged", `/${id}`]) {
+    for (const path of [
+      "",
+      "/unread_count",
+      "/policy",
+      "/requests",
+      "/requests/merged",
+      `/${id}`,
+    ]) {
       expect((await ask("GET", `/api/v1/notifications${path}`)).status, path).toBe(401);
       expect((await writes("GET", `/api/v1/notifications${path}`)).status, path).toBe(403);
       expect((await reads("GET", `/api/v1/notifications${path}`)).status, path).toBe(200);
@@ -415,15 +438,19 @@ describe("groups of notifications", () => {
       post: fc.option(fc.bigInt(1n, 3n), { nil: undefined }),
     });
     fc.assert(
-      fc.property(fc.array(notice, { maxLength: 30 }), fc.integer({ min: 1, max: 9 }), (all, limit) => {
-        const { groups, covered } = groupNotices(all, limit, CROWDED);
-        expect(groups.length).toBeLessThanOrEqual(limit);
-        expect(groups.flatMap(({ notices }) => notices)).toHaveLength(covered);
-        expect(new Set(groups.flatMap(({ notices }) => notices))).toEqual(
-          new Set(all.slice(0, covered)),
-        );
-        if (covered < all.length) expect(groups).toHaveLength(limit);
-      }),
+      fc.property(
+        fc.array(notice, { maxLength: 30 }),
+        fc.integer({ min: 1, max: 9 }),
+        (all, limit) => {
+          const { groups, covered } = groupNotices(all, limit, CROWDED);
+          expect(groups.length).toBeLessThanOrEqual(limit);
+          expect(groups.flatMap(({ notices }) => notices)).toHaveLength(covered);
+          expect(new Set(groups.flatMap(({ notices }) => notices))).toEqual(
+            new Set(all.slice(0, covered)),
+          );
+          if (covered < all.length) expect(groups).toHaveLength(limit);
+        },
+      ),
     );
   });
 });

@@ -90,12 +90,9 @@ export async function picture(visit: BrowserContext, url: string, name: string):
 
 /** Elements of a page that cannot be seen without moving it sideways. */
 function tooWide(page: Page): Promise<string[]> {
-  return page.locator("body *").evaluateAll((elements) =>
-    elements
-      .filter(
-        (element) =>
-          element.getBoundingClientRect().right > document.documentElement.clientWidth + 1,
-      )
-      .map((element) => element.outerHTML.slice(0, 120)),
-  );
+  // In the browser's own words: the types of its world are not those of this one.
+  return page.evaluate(`
+    [...document.querySelectorAll("body *")]
+      .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+      .map((one) => one.outerHTML.slice(0, 120))`);
 }

@@ -15,8 +15,10 @@ export class StepReporter implements Reporter {
     this.done += 1;
     if (!isRight) this.failed += 1;
     say(`${isRight ? "ok    " : "FAILED"} ${test.fullName.replaceAll(" > ", ": ")} (${seconds} s)`);
-    for (const { message, stacks } of errors)
-      say(`       ${message}\n       at ${stacks?.map(({ file, line }) => `${file}:${line}`).join(", ")}`);
+    for (const { message, diff, stacks = [] } of errors) {
+      const places = stacks.map(({ file, line }) => `at ${file}:${line}`);
+      for (const line of [message, ...(diff?.split("\n") ?? []), ...places]) say(`       ${line}`);
+    }
   }
 
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly { message: string }[]): void {

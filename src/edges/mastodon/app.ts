@@ -16,6 +16,7 @@ import { markerRoutes } from "./markers.ts";
 import { mediaRoutes } from "./media.ts";
 import { notificationRoutes } from "./notifications.ts";
 import { oauthRoutes } from "./oauth.ts";
+import { pollRoutes } from "./polls.ts";
 import { preferenceRoutes } from "./preferences.ts";
 import { profileRoutes } from "./profile.ts";
 import { pushRoutes } from "./push.ts";
@@ -57,6 +58,7 @@ export const clientApp = (parts: ClientParts) =>
     .route("/", accountRoutes(parts))
     .route("/", profileRoutes(parts))
     .route("/api/v1/statuses", statusRoutes(parts))
+    .route("/", pollRoutes(parts))
     .route("/", timelineRoutes(parts))
     .route("/", searchRoutes(parts))
     .route("/", mediaRoutes(parts))

@@ -55,159 +55,168 @@ export const flattrApiRoutes = (parts: ClientParts) => {
   const { database, clock } = parts;
   const { origin, currency } = database.settings;
 
-  return new Hono<ClientEnv>()
-    .use(`${BASE}/*`, ownErrors)
-    .get(`${BASE}/openapi.json`, (c) => {
-      openToAll(c);
-      return c.json({ ...OPENAPI, servers: [{ url: origin }] });
-    })
-    .get(`${BASE}/flattrs/current`, scope("flattr:read"), async (c) => {
-      const { account, showsMoney } = callerOf(c);
-      const at = clock.now();
-      return c.json(
-        currentEntity(await clickNow(database, account.id, at), { at, currency, showsMoney }),
-      );
-    })
-    .get(`${BASE}/flattrs`, scope("flattr:read"), async (c) => {
-      const params = await paramsOf(c);
-      const { maxId, limit } = pageOf(params, FLATTRS);
-      const period = periodIn(params) ?? periodOf(clock.now());
-      const flattrs = await ownFlattrs(database, callerOf(c).account.id, { period, maxId, limit });
-      linkPages(c, origin, cursorsOf(flattrs.map(({ id }) => id)));
-      return c.json(flattrs.map(flattrEntity));
-    })
-    .post(`${BASE}/flattrs`, scope("flattr:write"), async (c) => {
-      const caller = callerOf(c);
-      const params = await paramsOf(c);
-      const thing = await thingToFlattr(parts, caller, params);
-      const given = await giveFlattr(database, {
-        patron: caller.account.id,
-        thing,
-        source: "click",
-        private: params.flag("private"),
-        at: clock.now(),
-      });
-      parts.nudge();
-      return c.json(givenEntity(given, await thingWith(database.drizzle, thing)));
-    })
-    .delete(`${BASE}/flattrs`, scope("flattr:write"), async (c) => {
-      const { account } = callerOf(c);
-      const thing = await thingKnown(parts, await paramsOf(c));
-      const at = clock.now();
-      const id = await takeBackFlattr(database, { patron: account.id, thing, at });
-      parts.nudge();
-      return c.json({ id: String(id), period: periodOf(at) });
-    })
-    .get(`${BASE}/statement`, scope("flattr:read"), async (c) => {
-      const caller = callerOf(c);
-      requireMoney(caller);
-      const period = periodIn(await paramsOf(c)) ?? periodOf(clock.now());
-      const report = await monthReport(database, caller.account.id, period);
-      if (report === undefined) throw unknownMonth(period);
-      return c.json(statementEntity(report, currency));
-    })
-    .get(`${BASE}/receipt`, scope("flattr:read"), async (c) => {
-      const caller = callerOf(c);
-      requireMoney(caller);
-      const params = await paramsOf(c);
-      const period = periodIn(params);
-      if (period === undefined)
-        throw new Refusal("period_invalid", { period: "asked for", why: "name one, like 2026-11" });
-      const kind = params.text("kind") === "creator" ? "creator" : "patron";
-      const receipt = await storedReceipt(database, { period, kind, account: caller.account.id });
-      if (receipt === undefined) throw new Refusal("receipt_unknown", { period });
-      return c.json({ period, kind, receipt, keys: `${origin}/.well-known/jwks.json` });
-    })
-    .get(`${BASE}/subscriptions`, scope("flattr:read"), async (c) => {
-      const { account } = callerOf(c);
-      return c.json((await ownSubscriptions(database, account.id)).map(subscriptionEntity));
-    })
-    .post(`${BASE}/subscriptions`, scope("flattr:write"), async (c) => {
-      const caller = callerOf(c);
-      const params = await paramsOf(c);
-      const months = params.text("months");
-      if (months !== undefined && params.whole("months") === undefined)
-        throw new Refusal("subscription_invalid");
-      const thing = await thingToFlattr(parts, caller, params);
-      const made = await subscribe(database, {
-        patron: caller.account.id,
-        thing,
-        months: params.whole("months") ?? null,
-        at: clock.now(),
-      });
-      return c.json(
-        subscriptionEntity({ ...made, thing: await thingWith(database.drizzle, thing) }),
-      );
-    })
-    .post(`${BASE}/subscriptions/pause`, scope("flattr:write"), async (c) => {
-      const { account } = callerOf(c);
-      const thing = await thingKnown(parts, await paramsOf(c));
-      const made = await pauseSubscription(database, {
-        patron: account.id,
-        thing,
-        at: clock.now(),
-      });
-      return c.json(
-        subscriptionEntity({ ...made, thing: await thingWith(database.drizzle, thing) }),
-      );
-    })
-    .delete(`${BASE}/subscriptions`, scope("flattr:write"), async (c) => {
-      const { account } = callerOf(c);
-      const thing = await thingKnown(parts, await paramsOf(c));
-      await unsubscribe(database, { patron: account.id, thing, at: clock.now() });
-      return c.json({});
-    })
-    .get(`${BASE}/budget`, scope("flattr:read"), async (c) => {
-      const caller = callerOf(c);
-      requireMoney(caller);
-      const { budget, available } = await clickNow(database, caller.account.id, clock.now());
-      const ceiling = caller.account.budgetCeiling ?? budget;
-      return c.json({
-        currency,
-        budget: String(budget),
-        available: String(available),
-        minimum: String(database.settings.minimumBudget),
-        ceiling: String(ceiling),
-        pages: ownPages(origin),
-      });
-    })
-    // Whoever holds an app's token may spend what is set, and never set it.
-    .put(`${BASE}/budget`, scope("flattr:write"), () => {
-      throw new Refusal("money_in_browser", { pages: ownPages(origin) });
-    })
-    .get(`${BASE}/preferences`, scope("flattr:read"), (c) =>
-      c.json(preferencesEntity(callerOf(c).account)),
-    )
-    .put(`${BASE}/preferences`, scope("flattr:write"), async (c) => {
-      const { account } = callerOf(c);
-      const params = await paramsOf(c);
-      const mode = params.text("mode");
-      if (mode !== undefined && mode !== "all" && mode !== "explicit")
-        throw new BodyError(400, "The mode is all or explicit.");
-      const isPrivate = params.flag("private");
-      const changed = await setPreferences(database, account.id, {
-        ...(mode === undefined ? {} : { flattrMode: mode }),
-        ...(isPrivate === undefined ? {} : { flattrsPrivate: isPrivate }),
-      });
-      return c.json(preferencesEntity(changed));
-    })
-    .get(`${BASE}/things/lookup`, async (c) => {
-      openToAll(c);
-      const thing = await publicThing(
-        database,
-        await thingKnown(parts, await paramsOf(c)),
-        periodOf(clock.now()),
-      );
-      if (thing === undefined) throw new Refusal("not_found");
-      return c.redirect(`${origin}${BASE}/things/${thing.id}`, 302);
-    })
-    .get(`${BASE}/things/:id`, async (c) => {
-      openToAll(c);
-      const period = periodOf(clock.now());
-      const thing = await publicThing(database, idOf(c.req.param("id")), period);
-      if (thing === undefined) throw new Refusal("not_found");
-      return c.json(thingEntity(thing, period));
-    });
+  return (
+    new Hono<ClientEnv>()
+      .use(`${BASE}/*`, ownErrors)
+      .get(`${BASE}/openapi.json`, (c) => {
+        openToAll(c);
+        return c.json({ ...OPENAPI, servers: [{ url: origin }] });
+      })
+      .get(`${BASE}/flattrs/current`, scope("flattr:read"), async (c) => {
+        const { account, showsMoney } = callerOf(c);
+        const at = clock.now();
+        return c.json(
+          currentEntity(await clickNow(database, account.id, at), { at, currency, showsMoney }),
+        );
+      })
+      .get(`${BASE}/flattrs`, scope("flattr:read"), async (c) => {
+        const params = await paramsOf(c);
+        const { maxId, limit } = pageOf(params, FLATTRS);
+        const period = periodIn(params) ?? periodOf(clock.now());
+        const flattrs = await ownFlattrs(database, callerOf(c).account.id, {
+          period,
+          maxId,
+          limit,
+        });
+        linkPages(c, origin, cursorsOf(flattrs.map(({ id }) => id)));
+        return c.json(flattrs.map(flattrEntity));
+      })
+      .post(`${BASE}/flattrs`, scope("flattr:write"), async (c) => {
+        const caller = callerOf(c);
+        const params = await paramsOf(c);
+        const thing = await thingToFlattr(parts, caller, params);
+        const given = await giveFlattr(database, {
+          patron: caller.account.id,
+          thing,
+          source: "click",
+          private: params.flag("private"),
+          at: clock.now(),
+        });
+        parts.nudge();
+        return c.json(givenEntity(given, await thingWith(database.drizzle, thing)));
+      })
+      .delete(`${BASE}/flattrs`, scope("flattr:write"), async (c) => {
+        const { account } = callerOf(c);
+        const thing = await thingKnown(parts, await paramsOf(c));
+        const at = clock.now();
+        const id = await takeBackFlattr(database, { patron: account.id, thing, at });
+        parts.nudge();
+        return c.json({ id: String(id), period: periodOf(at) });
+      })
+      .get(`${BASE}/statement`, scope("flattr:read"), async (c) => {
+        const caller = callerOf(c);
+        requireMoney(caller);
+        const period = periodIn(await paramsOf(c)) ?? periodOf(clock.now());
+        const report = await monthReport(database, caller.account.id, period);
+        if (report === undefined) throw unknownMonth(period);
+        return c.json(statementEntity(report, currency));
+      })
+      .get(`${BASE}/receipt`, scope("flattr:read"), async (c) => {
+        const caller = callerOf(c);
+        requireMoney(caller);
+        const params = await paramsOf(c);
+        const period = periodIn(params);
+        if (period === undefined)
+          throw new Refusal("period_invalid", {
+            period: "asked for",
+            why: "name one, like 2026-11",
+          });
+        const kind = params.text("kind") === "creator" ? "creator" : "patron";
+        const receipt = await storedReceipt(database, { period, kind, account: caller.account.id });
+        if (receipt === undefined) throw new Refusal("receipt_unknown", { period });
+        return c.json({ period, kind, receipt, keys: `${origin}/.well-known/jwks.json` });
+      })
+      .get(`${BASE}/subscriptions`, scope("flattr:read"), async (c) => {
+        const { account } = callerOf(c);
+        return c.json((await ownSubscriptions(database, account.id)).map(subscriptionEntity));
+      })
+      .post(`${BASE}/subscriptions`, scope("flattr:write"), async (c) => {
+        const caller = callerOf(c);
+        const params = await paramsOf(c);
+        const months = params.text("months");
+        if (months !== undefined && params.whole("months") === undefined)
+          throw new Refusal("subscription_invalid");
+        const thing = await thingToFlattr(parts, caller, params);
+        const made = await subscribe(database, {
+          patron: caller.account.id,
+          thing,
+          months: params.whole("months") ?? null,
+          at: clock.now(),
+        });
+        return c.json(
+          subscriptionEntity({ ...made, thing: await thingWith(database.drizzle, thing) }),
+        );
+      })
+      .post(`${BASE}/subscriptions/pause`, scope("flattr:write"), async (c) => {
+        const { account } = callerOf(c);
+        const thing = await thingKnown(parts, await paramsOf(c));
+        const made = await pauseSubscription(database, {
+          patron: account.id,
+          thing,
+          at: clock.now(),
+        });
+        return c.json(
+          subscriptionEntity({ ...made, thing: await thingWith(database.drizzle, thing) }),
+        );
+      })
+      .delete(`${BASE}/subscriptions`, scope("flattr:write"), async (c) => {
+        const { account } = callerOf(c);
+        const thing = await thingKnown(parts, await paramsOf(c));
+        await unsubscribe(database, { patron: account.id, thing, at: clock.now() });
+        return c.json({});
+      })
+      .get(`${BASE}/budget`, scope("flattr:read"), async (c) => {
+        const caller = callerOf(c);
+        requireMoney(caller);
+        const { budget, available } = await clickNow(database, caller.account.id, clock.now());
+        const ceiling = caller.account.budgetCeiling ?? budget;
+        return c.json({
+          currency,
+          budget: String(budget),
+          available: String(available),
+          minimum: String(database.settings.minimumBudget),
+          ceiling: String(ceiling),
+          pages: ownPages(origin),
+        });
+      })
+      // Whoever holds an app's token may spend what is set, and never set it.
+      .put(`${BASE}/budget`, scope("flattr:write"), () => {
+        throw new Refusal("money_in_browser", { pages: ownPages(origin) });
+      })
+      .get(`${BASE}/preferences`, scope("flattr:read"), (c) =>
+        c.json(preferencesEntity(callerOf(c).account)),
+      )
+      .put(`${BASE}/preferences`, scope("flattr:write"), async (c) => {
+        const { account } = callerOf(c);
+        const params = await paramsOf(c);
+        const mode = params.text("mode");
+        if (mode !== undefined && mode !== "all" && mode !== "explicit")
+          throw new BodyError(400, "The mode is all or explicit.");
+        const isPrivate = params.flag("private");
+        const changed = await setPreferences(database, account.id, {
+          ...(mode === undefined ? {} : { flattrMode: mode }),
+          ...(isPrivate === undefined ? {} : { flattrsPrivate: isPrivate }),
+        });
+        return c.json(preferencesEntity(changed));
+      })
+      .get(`${BASE}/things/lookup`, async (c) => {
+        openToAll(c);
+        const thing = await publicThing(
+          database,
+          await thingKnown(parts, await paramsOf(c)),
+          periodOf(clock.now()),
+        );
+        if (thing === undefined) throw new Refusal("not_found");
+        return c.redirect(`${origin}${BASE}/things/${thing.id}`, 302);
+      })
+      .get(`${BASE}/things/:id`, async (c) => {
+        openToAll(c);
+        const period = periodOf(clock.now());
+        const thing = await publicThing(database, idOf(c.req.param("id")), period);
+        if (thing === undefined) throw new Refusal("not_found");
+        return c.json(thingEntity(thing, period));
+      })
+  );
 };
 
 /** What goes wrong, told by codes: other than Mastodon's clients, those of this API go by them. */
@@ -260,7 +269,10 @@ function periodIn(params: Params): Period | undefined {
   if (text === undefined) return undefined;
   const period = parsePeriod(text);
   if (period === undefined)
-    throw new Refusal("period_invalid", { period: text.slice(0, 20), why: "write it like 2026-11" });
+    throw new Refusal("period_invalid", {
+      period: text.slice(0, 20),
+      why: "write it like 2026-11",
+    });
   return period;
 }
 

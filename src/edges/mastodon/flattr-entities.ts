@@ -2,7 +2,12 @@
 
 import type { Account } from "../../features/account/create.ts";
 import type { Given } from "../../features/flattr/give.ts";
-import type { OwnFlattr, OwnSubscription, OwnThing, PublicThing } from "../../features/flattr/own.ts";
+import type {
+  OwnFlattr,
+  OwnSubscription,
+  OwnThing,
+  PublicThing,
+} from "../../features/flattr/own.ts";
 import type { ClickNow, MonthReport } from "../../features/settlement/report.ts";
 import type { Period } from "../../rules/period.ts";
 import type { Temporal } from "../../store/time.ts";
@@ -34,7 +39,14 @@ export function currentEntity(
 }
 
 /** A flattr of one's own. */
-export function flattrEntity({ id, period, source, private: isPrivate, at, thing }: OwnFlattr): Entity {
+export function flattrEntity({
+  id,
+  period,
+  source,
+  private: isPrivate,
+  at,
+  thing,
+}: OwnFlattr): Entity {
   return {
     id: String(id),
     period,
@@ -51,7 +63,12 @@ export function givenEntity({ flattr, period, again }: Given, thing: OwnThing): 
 }
 
 /** A subscription. */
-export function subscriptionEntity({ thing, since, monthsLeft, pausedAt }: OwnSubscription): Entity {
+export function subscriptionEntity({
+  thing,
+  since,
+  monthsLeft,
+  pausedAt,
+}: OwnSubscription): Entity {
   return {
     thing: nameOf(thing),
     since: instantText(since),

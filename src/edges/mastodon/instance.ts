@@ -3,6 +3,12 @@
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { countPeople, countPosts } from "../../features/post/count.ts";
+import {
+  POLL_OPTION_CHARS_MAX,
+  POLL_OPTIONS_MAX,
+  POLL_SECONDS_MAX,
+  POLL_SECONDS_MIN,
+} from "../../features/post/poll.ts";
 import { knownHosts } from "../../features/account/hosts.ts";
 import { flattrActorUri } from "../../features/account/own.ts";
 import { formatAmount } from "../../rules/amount.ts";
@@ -30,10 +36,10 @@ const LIMITS = {
     video_matrix_limit: 0,
   },
   polls: {
-    max_options: 8,
-    max_characters_per_option: 100,
-    min_expiration: 300,
-    max_expiration: 2_629_746,
+    max_options: POLL_OPTIONS_MAX,
+    max_characters_per_option: POLL_OPTION_CHARS_MAX,
+    min_expiration: POLL_SECONDS_MIN,
+    max_expiration: POLL_SECONDS_MAX,
   },
 } as const;
 

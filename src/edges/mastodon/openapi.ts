@@ -1,6 +1,5 @@
 /** The description of our own API. @see https://spec.openapis.org/oas/v3.1.0 */
 
-
 type Json = Readonly<Record<string, unknown>>;
 
 const text = { type: "string" };
@@ -23,7 +22,7 @@ const SCHEMAS = {
   Amount: {
     type: "string",
     pattern: "^-?\\d+$",
-    description: "Micro-units of the currency beside it, a decimal integer: 1 EUR is \"1000000\".",
+    description: 'Micro-units of the currency beside it, a decimal integer: 1 EUR is "1000000".',
   },
   Period: { type: "string", pattern: "^\\d{4}-(0[1-9]|1[0-2])$", description: "A month, UTC." },
   Error: object({
@@ -74,7 +73,10 @@ const SCHEMAS = {
   Subscription: object({
     thing: schema("Thing"),
     since: { type: "string", format: "date-time" },
-    months_left: { ...orNull("integer"), description: "Openings still to come; null: without end." },
+    months_left: {
+      ...orNull("integer"),
+      description: "Openings still to come; null: without end.",
+    },
     paused_at: { ...orNull("string"), format: "date-time" },
   }),
   Statement: object({
@@ -279,7 +281,8 @@ export const OPENAPI = {
         responses: { 200: many("Subscription", "Subscriptions."), ...refusals(NO_TOKEN) },
       },
       post: {
-        summary: "Subscribes from the next month on, or changes for how long; goes on after a pause.",
+        summary:
+          "Subscribes from the next month on, or changes for how long; goes on after a pause.",
         ...needs("flattr:write"),
         requestBody: body({
           ...NAMED,
@@ -332,7 +335,8 @@ export const OPENAPI = {
     },
     "/api/flattr/v1/things/lookup": {
       get: {
-        summary: "Leads from an address or a handle to the thing, if it is known here. Changes nothing.",
+        summary:
+          "Leads from an address or a handle to the thing, if it is known here. Changes nothing.",
         security: [],
         parameters: IN_QUERY,
         responses: {

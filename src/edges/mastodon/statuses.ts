@@ -20,6 +20,7 @@ import { cleanHtml } from "../../features/post/clean.ts";
 import { findPayee } from "../../features/thing/find.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { accountEntities, accountList, type Entity, instantText } from "./account.ts";
+import { filtered } from "./filtered.ts";
 import {
   AccessError,
   type Caller,
@@ -146,7 +147,8 @@ export const statusRoutes = (parts: ClientParts) => {
       // Whoever reads a conversation may cause one look at its own server; what comes is there the next time.
       if (caller !== undefined)
         await database.drizzle.transaction((tx) => wantReplies(tx, target.post, at));
-      const entities = await statusEntities(parts, caller, [...ancestors, ...descendants]);
+      const readable = await statusEntities(parts, caller, [...ancestors, ...descendants]);
+      const entities = await filtered(parts, caller?.account, "thread", readable);
       const byId = new Map(entities.map((entity) => [entity["id"], entity]));
       const listed = (ids: readonly bigint[]) =>
         ids.map((id) => byId.get(String(id))).filter((entity) => entity !== undefined);

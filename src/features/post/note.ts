@@ -34,6 +34,12 @@ export interface Note {
 /** Words that the core context lacks; inline, so that nobody has to fetch anything. */
 export const NOTE_CONTEXT = [
   CORE_CONTEXT,
+  { Hashtag: "as:Hashtag", sensitive: "as:sensitive" },
+] as const;
+
+/** Those of a poll, too. */
+const QUESTION_CONTEXT = [
+  CORE_CONTEXT,
   {
     Hashtag: "as:Hashtag",
     sensitive: "as:sensitive",
@@ -41,6 +47,10 @@ export const NOTE_CONTEXT = [
     votersCount: "toot:votersCount",
   },
 ] as const;
+
+function contextOf({ poll }: Note) {
+  return poll === null ? NOTE_CONTEXT : QUESTION_CONTEXT;
+}
 
 /** The HTML of a post: of this instance rendered, of others as it came and not cleaned. */
 export function htmlOf({ text, html, mentions }: Note, origin: string): string {
@@ -50,7 +60,7 @@ export function htmlOf({ text, html, mentions }: Note, origin: string): string {
 /** The object: a Note, or a Tombstone when it is gone. */
 export function noteDocument(note: Note, origin: string): Document {
   return note.deletedAt === null
-    ? { "@context": NOTE_CONTEXT, ...bareNote(note, origin) }
+    ? { "@context": contextOf(note), ...bareNote(note, origin) }
     : {
         "@context": CORE_CONTEXT,
         ...tombstone(note),
@@ -62,7 +72,7 @@ export function noteDocument(note: Note, origin: string): Document {
 /** `Create` of a post. */
 export function createDocument(note: Note, origin: string): Document {
   return {
-    "@context": NOTE_CONTEXT,
+    "@context": contextOf(note),
     id: `${note.uri}#create`,
     type: "Create",
     actor: note.author,
@@ -75,7 +85,7 @@ export function createDocument(note: Note, origin: string): Document {
 /** `Update` of a post, known by when it was made. */
 export function updateDocument(note: Note, origin: string, at: Temporal.Instant): Document {
   return {
-    "@context": NOTE_CONTEXT,
+    "@context": contextOf(note),
     id: `${note.uri}#updates/${at.epochMilliseconds}`,
     type: "Update",
     actor: note.author,

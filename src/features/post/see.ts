@@ -68,6 +68,9 @@ export interface SeenStatus {
 /** PostgreSQL's type of lists of text; the statement says what they are. */
 const TEXTS = 1009;
 
+/** How far up is looked for the first post of a conversation. */
+const THREAD_DEPTH_MAX = 100;
+
 /** The largest count that is looked up: who has more does not need to know exactly. */
 const COUNT_MAX = 100_000;
 
@@ -156,7 +159,14 @@ function ownMarks(sql: Sql, viewer: Viewer | undefined, at: Temporal.Instant) {
     EXISTS (SELECT FROM boost o WHERE o.post = p.id AND o.actor = ${actor}) AS is_boosted,
     EXISTS (SELECT FROM bookmark k WHERE k.account = ${id} AND k.post = p.id) AS is_bookmarked,
     p.pinned_at IS NOT NULL AS is_pinned,
-    EXISTS (SELECT FROM thread_mute tm WHERE tm.account = ${id} AND tm.root IN (t.uri, p.in_reply_to)) AS is_muted,
+    CASE WHEN EXISTS (SELECT FROM thread_mute tm WHERE tm.account = ${id}) THEN EXISTS (
+      WITH RECURSIVE above AS (
+        SELECT t.uri, p.in_reply_to, 0 AS level
+        UNION ALL
+        SELECT above.in_reply_to, hp.in_reply_to, above.level + 1
+          FROM above LEFT JOIN thing ht ON ht.uri = above.in_reply_to LEFT JOIN post hp ON hp.thing = ht.id
+         WHERE above.in_reply_to IS NOT NULL AND above.level < ${THREAD_DEPTH_MAX})
+      SELECT FROM above JOIN thread_mute tm ON tm.account = ${id} AND tm.root = above.uri) ELSE false END AS is_muted,
     EXISTS (SELECT FROM flattr f WHERE f.period = ${periodNumber(periodOf(at))} AND f.patron = ${id} AND f.thing = p.thing) AS is_flattred,
     CASE WHEN p.poll IS NOT NULL THEN
       (SELECT jsonb_agg(v.choice ORDER BY v.choice) FROM poll_vote v WHERE v.post = p.id AND v.actor = ${actor}) END AS choices`;

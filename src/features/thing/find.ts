@@ -7,6 +7,7 @@ import { Refusal } from "../../store/refusal.ts";
 import type { Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 import { actorUri } from "../account/create.ts";
+import { flattrActorUri } from "../account/own.ts";
 import { account, actor } from "../account/schema.ts";
 import { rememberThing, type ThingId, thingAt } from "./thing.ts";
 
@@ -75,7 +76,12 @@ export async function findPayee(
       .select({ name: account.name })
       .from(account)
       .where(eq(account.name, handle.name.toLowerCase()));
-    return local === undefined ? undefined : actorUri(settings.origin, local.name);
+    if (local !== undefined) return actorUri(settings.origin, local.name);
+    // The bot can be spoken to like anybody; it is paid nothing, since it has no account.
+    const bot = flattrActorUri(settings.origin);
+    return actorUri(settings.origin, handle.name.toLowerCase()) === bot
+      ? knownUri(drizzle, bot)
+      : undefined;
   }
   const [remote] = await drizzle
     .select({ uri: actor.uri })
