@@ -12,8 +12,6 @@ import { openPushService, type PushService } from "../support/push-service.ts";
 import { type Front, makeCertificates, openFront } from "../support/tls.ts";
 import { openWire, readAlong, type Wire } from "../support/wire.ts";
 
-
-
 /** When the day is. */
 const DAY = "2026-11-10T18:00:00Z";
 
@@ -215,7 +213,10 @@ const PATIENCE_MS = 20_000;
 const LOOK_MS = 250;
 
 /** Looks until something is there. @throws Error when it does not come */
-export async function soon<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
+export async function soon<T>(
+  what: string,
+  look: () => Promise<T | undefined | false>,
+): Promise<T> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     const found = await look();

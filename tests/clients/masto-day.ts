@@ -271,7 +271,12 @@ export function mastoDay(dayOf: () => Day): void {
     expect(evenings).toEqual(["Evening 5", "Evening 4", "Evening 3", "Evening 2"]);
     expect(pages[0]![0]!.id).toBe(newest.id);
     const above: Status[] = await alice.v1.timelines.home.list({ minId: pages[1]![1]!.id });
-    expect(above.map(({ id }) => id)).toEqual(pages.flat().slice(0, 3).map(({ id }) => id));
+    expect(above.map(({ id }) => id)).toEqual(
+      pages
+        .flat()
+        .slice(0, 3)
+        .map(({ id }) => id),
+    );
   });
 
   test("a post with a picture arrives at the other instance", async () => {
@@ -331,12 +336,8 @@ export function mastoDay(dayOf: () => Day): void {
       inReplyToId: answered.id,
     });
     await soon("the whole thread is at harbour", async () => {
-      const { ancestors, descendants } = await alice.v1.statuses
-        .$select(reply.id)
-        .context.fetch();
-      return (
-        ancestors[0]?.id === firstAtHarbour.id && descendants[0]?.content.includes("Vega")
-      );
+      const { ancestors, descendants } = await alice.v1.statuses.$select(reply.id).context.fetch();
+      return ancestors[0]?.id === firstAtHarbour.id && descendants[0]?.content.includes("Vega");
     });
     const seen = await bob.v1.statuses.$select(first.id).fetch();
     expect(seen).toMatchObject({ reblogsCount: 1, repliesCount: 1 });
@@ -350,7 +351,9 @@ export function mastoDay(dayOf: () => Day): void {
       (await who.v1.notifications.list()).map(({ type }) => type).toSorted();
     await soon("bob's notifications", async () => {
       const all = await kinds(bob);
-      return ["favourite", "follow", "mention", "reblog"].every((kind) => all.includes(kind as never));
+      return ["favourite", "follow", "mention", "reblog"].every((kind) =>
+        all.includes(kind as never),
+      );
     });
     await soon("alice's notifications", async () => {
       const all = await kinds(alice);
@@ -474,7 +477,7 @@ export function mastoDay(dayOf: () => Day): void {
   });
 
   test("a push arrives at the phone, encrypted for it alone", async () => {
-    const { alice, bob, harbour, token } = state;
+    const { alice, bob, harbour } = state;
     const { push } = dayOf();
     const { endpoint, keys } = push.subscription;
     const subscribed = await alice.v1.push.subscription.create({
@@ -533,7 +536,7 @@ export function mastoDay(dayOf: () => Day): void {
       return found?.id !== before?.id && found?.account.username === "flattr" && found;
     });
     expect(answer.status?.visibility).toBe("direct");
-    expect(answer.status?.content).toMatch(/\b1 flattr/);
+    expect(answer.status?.content).toContain("flattrs so far: 1");
     expect(answer.status?.content).not.toMatch(/\d\.\d\d/);
   });
 

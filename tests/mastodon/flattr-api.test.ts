@@ -7,7 +7,15 @@ import type { Account } from "../../src/features/account/create.ts";
 import { declinePayments } from "../../src/features/claim/standing.ts";
 import { writePost } from "../../src/features/post/write.ts";
 import { settle } from "../../src/features/settlement/settle.ts";
-import { at, localPost, person, remotePost, snapshot, testDatabase, type TestDatabase } from "../support/database.ts";
+import {
+  at,
+  localPost,
+  person,
+  remotePost,
+  snapshot,
+  testDatabase,
+  type TestDatabase,
+} from "../support/database.ts";
 import { type Ask, type ClientHouse, clientHouse } from "../support/client.ts";
 
 const API = "/api/flattr/v1";
@@ -69,7 +77,10 @@ describe("flattrs", () => {
       status: 200,
       body: { id: first.body.id },
     });
-    expect((await app("GET", `${API}/flattrs/current`)).body).toMatchObject({ count: 1, value: "7000000" });
+    expect((await app("GET", `${API}/flattrs/current`)).body).toMatchObject({
+      count: 1,
+      value: "7000000",
+    });
     expect(await app("DELETE", `${API}/flattrs?url=${encodeURIComponent(URL_1)}`)).toMatchObject({
       status: 404,
       body: { error: "not_found", error_description: expect.stringContaining(".") },
@@ -77,18 +88,32 @@ describe("flattrs", () => {
   });
 
   test("what is shown now is what the settlement gives (P6)", async () => {
-    for (const n of [1, 2, 3]) await remotePost(database, `https://b.test/p${n}`, "https://b.test/u");
+    for (const n of [1, 2, 3])
+      await remotePost(database, `https://b.test/p${n}`, "https://b.test/u");
     for (const n of [1, 2, 3]) await app("POST", `${API}/flattrs`, { url: `https://b.test/p${n}` });
     const { body } = await app("GET", `${API}/flattrs/current`);
     await settle(database, { at: at("2026-12-01T00:05:00Z") });
     house.setTime("2026-12-02T00:00:00Z");
     const statement = await app("GET", `${API}/statement?period=2026-11`);
     expect(body.value).toBe("2333333");
-    expect(statement.body).toMatchObject({ state: "closed", settlement: "settled", currency: "EUR", spent: "7000000", count: 3 });
-    expect(statement.body.gave.map((one: { amount: string }) => one.amount)).toEqual(["2333334", "2333333", "2333333"]);
+    expect(statement.body).toMatchObject({
+      state: "closed",
+      settlement: "settled",
+      currency: "EUR",
+      spent: "7000000",
+      count: 3,
+    });
+    expect(statement.body.gave.map((one: { amount: string }) => one.amount)).toEqual([
+      "2333334",
+      "2333333",
+      "2333333",
+    ]);
     const taken = await app("DELETE", `${API}/flattrs`, { url: "https://b.test/p1" });
     expect(taken).toMatchObject({ status: 409, body: { error: "period_closed" } });
-    expect(await app("GET", `${API}/receipt?period=2026-11`)).toMatchObject({ status: 404, body: { error: "receipt_unknown" } });
+    expect(await app("GET", `${API}/receipt?period=2026-11`)).toMatchObject({
+      status: 404,
+      body: { error: "receipt_unknown" },
+    });
   });
 
   test("a private flattr is told to nobody (P14)", async () => {
@@ -105,8 +130,16 @@ describe("flattrs", () => {
     const own = await localPost(database, ada);
     const [mine] = await database.sql<[{ uri: string }]>`SELECT uri FROM thing WHERE id = ${own}`;
     const shy = await person(database, "shy");
-    await declinePayments(database, { payee: `${database.settings.origin}/users/shy`, at: at("2026-11-09") });
-    const secret = await writePost(database, { author: bob, text: "@shy hello", visibility: "direct", at: at("2026-11-09") });
+    await declinePayments(database, {
+      payee: `${database.settings.origin}/users/shy`,
+      at: at("2026-11-09"),
+    });
+    const secret = await writePost(database, {
+      author: bob,
+      text: "@shy hello",
+      visibility: "direct",
+      at: at("2026-11-09"),
+    });
     const before = await snapshot(database);
     for (const [body, status, error] of [
       [{ url: mine.uri }, 403, "flattr_owner"],
@@ -121,8 +154,16 @@ describe("flattrs", () => {
         status,
         body: { error, error_description: expect.stringMatching(/\.$/) },
       });
-    for (const path of ["statement?period=2026-13", "flattrs?period=x", "receipt", "statement?period=2020-01"])
-      expect(await app("GET", `${API}/${path}`), path).toMatchObject({ status: 422, body: { error: "period_invalid" } });
+    for (const path of [
+      "statement?period=2026-13",
+      "flattrs?period=x",
+      "receipt",
+      "statement?period=2020-01",
+    ])
+      expect(await app("GET", `${API}/${path}`), path).toMatchObject({
+        status: 422,
+        body: { error: "period_invalid" },
+      });
     expect(await snapshot(database)).toBe(before);
   });
 });
@@ -130,10 +171,20 @@ describe("flattrs", () => {
 describe("subscriptions (P8)", () => {
   test("are made, paused, gone on with and ended", async () => {
     const made = await app("POST", `${API}/subscriptions`, { url: URL_1, months: 3 });
-    expect(made).toMatchObject({ status: 200, body: { months_left: 3, paused_at: null, thing: { uri: URL_1 } } });
-    expect((await app("POST", `${API}/subscriptions/pause`, { url: URL_1 })).body.paused_at).toBe("2026-11-10T12:00:00.000Z");
-    expect((await app("GET", `${API}/subscriptions`)).body).toMatchObject([{ months_left: 3, paused_at: "2026-11-10T12:00:00.000Z" }]);
-    expect((await app("POST", `${API}/subscriptions`, { url: URL_1 })).body).toMatchObject({ months_left: null, paused_at: null });
+    expect(made).toMatchObject({
+      status: 200,
+      body: { months_left: 3, paused_at: null, thing: { uri: URL_1 } },
+    });
+    expect((await app("POST", `${API}/subscriptions/pause`, { url: URL_1 })).body.paused_at).toBe(
+      "2026-11-10T12:00:00.000Z",
+    );
+    expect((await app("GET", `${API}/subscriptions`)).body).toMatchObject([
+      { months_left: 3, paused_at: "2026-11-10T12:00:00.000Z" },
+    ]);
+    expect((await app("POST", `${API}/subscriptions`, { url: URL_1 })).body).toMatchObject({
+      months_left: null,
+      paused_at: null,
+    });
     for (const months of [0, 121, -1, "x", 1.5])
       expect(await app("POST", `${API}/subscriptions`, { url: URL_1, months })).toMatchObject({
         status: 422,
@@ -171,7 +222,10 @@ describe("money", () => {
       days_left: 20,
     });
     for (const path of ["statement", "budget", "receipt?period=2026-11"])
-      expect(await poor("GET", `${API}/${path}`)).toMatchObject({ status: 403, body: { error: "money_hidden" } });
+      expect(await poor("GET", `${API}/${path}`)).toMatchObject({
+        status: 403,
+        body: { error: "money_hidden" },
+      });
   });
 
   test("each route wants its scope, and a token", async () => {
@@ -194,11 +248,18 @@ describe("money", () => {
 
 test("preferences are read and changed (P5, P14)", async () => {
   expect((await app("GET", `${API}/preferences`)).body).toEqual({ mode: "all", private: false });
-  expect((await app("PUT", `${API}/preferences`, { mode: "explicit" })).body).toEqual({ mode: "explicit", private: false });
-  expect((await app("PUT", `${API}/preferences`, { private: true })).body).toEqual({ mode: "explicit", private: true });
+  expect((await app("PUT", `${API}/preferences`, { mode: "explicit" })).body).toEqual({
+    mode: "explicit",
+    private: false,
+  });
+  expect((await app("PUT", `${API}/preferences`, { private: true })).body).toEqual({
+    mode: "explicit",
+    private: true,
+  });
   expect((await app("PUT", `${API}/preferences`, { mode: "some" })).status).toBe(400);
   expect((await app("PUT", `${API}/preferences`, {})).status).toBe(422);
-  const [row] = await database.sql`SELECT flattr_mode, flattrs_private FROM account WHERE id = ${bob.id}`;
+  const [row] =
+    await database.sql`SELECT flattr_mode, flattrs_private FROM account WHERE id = ${bob.id}`;
   expect(row).toEqual({ flattr_mode: "all", flattrs_private: false });
 });
 
@@ -207,13 +268,21 @@ describe("things (D3, D8)", () => {
     await app("POST", `${API}/flattrs`, { url: URL_1 });
     const before = await snapshot(database);
     const things = await database.sql`SELECT id FROM thing ORDER BY id`;
-    const found = await house.ask("GET", `${API}/things/lookup?url=${encodeURIComponent(`${URL_1}?utm_source=x`)}`);
+    const found = await house.ask(
+      "GET",
+      `${API}/things/lookup?url=${encodeURIComponent(`${URL_1}?utm_source=x`)}`,
+    );
     expect(found.status).toBe(302);
     expect(found.headers.get("access-control-allow-origin")).toBe("*");
     const thing = await house.ask("GET", new URL(found.headers.get("location")!).pathname);
     expect(thing).toMatchObject({
       status: 200,
-      body: { uri: URL_1, payees: [{ uri: "https://b.test/u", weight: 1 }], period: "2026-11", flattrs: 1 },
+      body: {
+        uri: URL_1,
+        payees: [{ uri: "https://b.test/u", weight: 1 }],
+        period: "2026-11",
+        flattrs: 1,
+      },
     });
     expect(JSON.stringify(thing.body)).not.toContain("ada");
     for (const path of [
@@ -224,13 +293,21 @@ describe("things (D3, D8)", () => {
       "things/abc",
       `things/${"9".repeat(30)}`,
     ])
-      expect(await house.ask("GET", `${API}/${path}`), path).toMatchObject({ status: 404, body: { error: "not_found" } });
+      expect(await house.ask("GET", `${API}/${path}`), path).toMatchObject({
+        status: 404,
+        body: { error: "not_found" },
+      });
     expect(await snapshot(database)).toBe(before);
     expect(await database.sql`SELECT id FROM thing ORDER BY id`).toEqual(things);
   });
 
   test.each(["followers", "direct"] as const)("a %s post is not there", async (visibility) => {
-    const { uri } = await writePost(database, { author: bob, text: "@ada hello", visibility, at: at("2026-11-09") });
+    const { uri } = await writePost(database, {
+      author: bob,
+      text: "@ada hello",
+      visibility,
+      at: at("2026-11-09"),
+    });
     const [row] = await database.sql<[{ id: bigint }]>`SELECT id FROM thing WHERE uri = ${uri}`;
     expect((await house.ask("GET", `${API}/things/${row.id}`)).status).toBe(404);
     expect((await house.ask("GET", `${API}/things/lookup?url=${uri}`)).status).toBe(404);
@@ -253,8 +330,11 @@ describe("the description", () => {
   const documented = () =>
     new Map<string, { oauth: string[] }[]>(
       Object.entries(OPENAPI.paths).flatMap(([path, methods]) =>
-        Object.entries(methods as unknown as Record<string, { security: { oauth: string[] }[] }>).map(
-          ([method, { security }]) => [`${method} ${path}`, security] as [string, { oauth: string[] }[]],
+        Object.entries(
+          methods as unknown as Record<string, { security: { oauth: string[] }[] }>,
+        ).map(
+          ([method, { security }]) =>
+            [`${method} ${path}`, security] as [string, { oauth: string[] }[]],
         ),
       ),
     );
@@ -270,7 +350,10 @@ describe("the description", () => {
     expect([...real].some(([, scopes]) => scopes.size > 0)).toBe(true);
     for (const [route, scopes] of real) {
       const wanted = told.get(route)!.flatMap(({ oauth }) => oauth);
-      expect(wanted.filter((scope) => scope !== "money:read"), route).toEqual([...scopes]);
+      expect(
+        wanted.filter((scope) => scope !== "money:read"),
+        route,
+      ).toEqual([...scopes]);
       // What wants money:read is refused without, before anything is looked at.
       const [method, path] = route.split(" ") as [string, string];
       const poor = await house.as(ada, [...scopes].join(" ") || "read");
@@ -283,17 +366,23 @@ describe("the description", () => {
     const served = await house.ask("GET", `${API}/openapi.json`);
     expect(served.headers.get("access-control-allow-origin")).toBe("*");
     expect(served.body.servers).toEqual([{ url: database.settings.origin }]);
-    const references = [...JSON.stringify(served.body).matchAll(/"\$ref":"([^"]+)"/g)].map(([, to]) => to!);
+    const references = [...JSON.stringify(served.body).matchAll(/"\$ref":"([^"]+)"/g)].map(
+      ([, to]) => to!,
+    );
     expect(references.length).toBeGreaterThan(20);
     for (const to of references)
-      expect(Object.keys(served.body.components.schemas), to).toContain(to.replace("#/components/schemas/", ""));
+      expect(Object.keys(served.body.components.schemas), to).toContain(
+        to.replace("#/components/schemas/", ""),
+      );
   });
 
   test("what is answered has the members that are promised", async () => {
     await app("POST", `${API}/flattrs`, { url: URL_1 });
     await app("POST", `${API}/subscriptions`, { url: URL_1 });
     const members = (name: keyof typeof OPENAPI.components.schemas) =>
-      Object.keys((OPENAPI.components.schemas[name] as unknown as { properties: object }).properties).sort();
+      Object.keys(
+        (OPENAPI.components.schemas[name] as unknown as { properties: object }).properties,
+      ).sort();
     for (const [path, name] of [
       ["flattrs/current", "Current"],
       ["flattrs", "Flattr"],

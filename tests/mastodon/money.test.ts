@@ -24,8 +24,7 @@ const AMOUNT = new RegExp(
   }).join("|"),
 );
 
-const OWN_WITHOUT =
-  "read write follow push profile flattr:read flattr:write";
+const OWN_WITHOUT = "read write follow push profile flattr:read flattr:write";
 
 /** A house in which Ada has amounts everywhere that they can be. */
 async function plantedHouse() {
@@ -49,12 +48,18 @@ async function plantedHouse() {
     await answerOrder(database, id, now);
   }
   await botDue(database, now);
-  await followActor(database, { follower: eve, uri: `${database.settings.origin}/users/ada`, at: now });
+  await followActor(database, {
+    follower: eve,
+    uri: `${database.settings.origin}/users/ada`,
+    at: now,
+  });
   return { database, house, ada, eve };
 }
 
 /** Every id of every kind that a route could mean. */
-async function allIds({ sql }: Awaited<ReturnType<typeof testDatabase>>): Promise<readonly string[]> {
+async function allIds({
+  sql,
+}: Awaited<ReturnType<typeof testDatabase>>): Promise<readonly string[]> {
   const rows = await sql<{ id: bigint }[]>`
     SELECT id FROM post UNION SELECT id FROM actor UNION SELECT id FROM notification UNION SELECT id FROM thing UNION SELECT id FROM flattr`;
   return rows.map(({ id }) => String(id));
@@ -62,7 +67,8 @@ async function allIds({ sql }: Awaited<ReturnType<typeof testDatabase>>): Promis
 
 /** What a route is asked beside its address. */
 function queriesOf(path: string, ids: readonly string[]): readonly string[] {
-  if (path.endsWith("/search")) return ["?q=flattr", "?q=budget", "?q=73", "?q=EUR", "?q=ada&type=accounts"];
+  if (path.endsWith("/search"))
+    return ["?q=flattr", "?q=budget", "?q=73", "?q=EUR", "?q=ada&type=accounts"];
   if (path.endsWith("/statuses") || path.endsWith("/accounts") || path.endsWith("/relationships"))
     return ["", `?${ids.map((id) => `id[]=${id}`).join("&")}`];
   if (path.endsWith("/lookup")) return ["?acct=ada", "?acct=flattr", "?url=https://b.test/1"];
@@ -106,36 +112,34 @@ const scanned = (house: Parameters<typeof scan>[0], ask: Ask, ids: readonly stri
     return found;
   });
 
-test(
-  "no GET route shows an amount to another person, to a stranger, or to an app of the owner without money:read",
-  async () => {
-    const { database, house, ada } = await plantedHouse();
-    const mallory = await person(database, "mallory", { since: "2026-12-01T00:10:00Z" });
-    const ids = await allIds(database);
-    expect(ids.length).toBeGreaterThan(15);
-    expect(await scanned(house, await house.as(mallory, `${OWN_WITHOUT} money:read`), ids)).toEqual([]);
-    expect(await scanned(house, house.ask, ids)).toEqual([]);
-    expect(await scanned(house, await house.as(ada, OWN_WITHOUT), ids)).toEqual([]);
+test("no GET route shows an amount to another person, to a stranger, or to an app of the owner without money:read", async () => {
+  const { database, house, ada } = await plantedHouse();
+  const mallory = await person(database, "mallory", { since: "2026-12-01T00:10:00Z" });
+  const ids = await allIds(database);
+  expect(ids.length).toBeGreaterThan(15);
+  expect(await scanned(house, await house.as(mallory, `${OWN_WITHOUT} money:read`), ids)).toEqual(
+    [],
+  );
+  expect(await scanned(house, house.ask, ids)).toEqual([]);
+  expect(await scanned(house, await house.as(ada, OWN_WITHOUT), ids)).toEqual([]);
 
-    // The same with money:read, so that it is known that there was something to be found.
-    const found = await scanned(house, await house.as(ada, `${OWN_WITHOUT} money:read`), ids);
-    const kinds = new Set(found.map((path) => path.replaceAll(/\d{10,}/g, ":id").split("?")[0]));
-    for (const kind of [
-      "/api/v1/accounts/verify_credentials",
-      "/api/v1/statuses/:id",
-      "/api/v1/statuses/:id/context",
-      "/api/v1/notifications",
-      "/api/v2/notifications",
-      "/api/flattr/v1/budget",
-      "/api/flattr/v1/statement",
-      "/api/flattr/v1/flattrs/current",
-    ])
-      expect(kinds).toContain(kind);
-    // What other people read of Ada is the same for herself: no amount stands in an account that is shown.
-    expect([...kinds].filter((kind) => /accounts\/(?::id|lookup|search)$/.test(kind!))).toEqual([]);
-  },
-  300_000,
-);
+  // The same with money:read, so that it is known that there was something to be found.
+  const found = await scanned(house, await house.as(ada, `${OWN_WITHOUT} money:read`), ids);
+  const kinds = new Set(found.map((path) => path.replaceAll(/\d{10,}/g, ":id").split("?")[0]));
+  for (const kind of [
+    "/api/v1/accounts/verify_credentials",
+    "/api/v1/statuses/:id",
+    "/api/v1/statuses/:id/context",
+    "/api/v1/notifications",
+    "/api/v2/notifications",
+    "/api/flattr/v1/budget",
+    "/api/flattr/v1/statement",
+    "/api/flattr/v1/flattrs/current",
+  ])
+    expect(kinds).toContain(kind);
+  // What other people read of Ada is the same for herself: no amount stands in an account that is shown.
+  expect([...kinds].filter((kind) => /accounts\/(?::id|lookup|search)$/.test(kind!))).toEqual([]);
+}, 300_000);
 
 test("streams and pushes show the form without amounts, whatever apps a person has", async () => {
   const { database, house, ada } = await plantedHouse();
@@ -162,8 +166,20 @@ test("what is done with a message shows no amount to an app that may see none", 
        AND EXISTS (SELECT FROM post_mention m WHERE m.post = p.id AND m.actor = ${ada.actor})`;
   expect(messages.length).toBeGreaterThan(1);
   for (const { id } of messages)
-    for (const verb of ["favourite", "unfavourite", "bookmark", "unbookmark", "mute", "unmute", "reblog", "pin"])
-      expect(JSON.stringify(await without("POST", `/api/v1/statuses/${id}/${verb}`)), verb).not.toMatch(AMOUNT);
+    for (const verb of [
+      "favourite",
+      "unfavourite",
+      "bookmark",
+      "unbookmark",
+      "mute",
+      "unmute",
+      "reblog",
+      "pin",
+    ])
+      expect(
+        JSON.stringify(await without("POST", `/api/v1/statuses/${id}/${verb}`)),
+        verb,
+      ).not.toMatch(AMOUNT);
   const changed = await without("PATCH", "/api/v1/accounts/update_credentials", { note: "Hello" });
   expect(changed.status).toBe(200);
   expect(JSON.stringify(changed.body)).not.toMatch(AMOUNT);
@@ -171,7 +187,10 @@ test("what is done with a message shows no amount to an app that may see none", 
 
 const fieldsOf = (answer: Answer) =>
   Object.fromEntries(
-    (answer.body.fields as { name: string; value: string }[]).map(({ name, value }) => [name, value]),
+    (answer.body.fields as { name: string; value: string }[]).map(({ name, value }) => [
+      name,
+      value,
+    ]),
   );
 
 test("the running month stands in the fields of verify_credentials, and nowhere else", async () => {
@@ -207,7 +226,9 @@ test.each([
   ["as it was read", (fields: unknown[]) => ({ fields_attributes: fields })],
   [
     "by numbers, as programs with forms do",
-    (fields: unknown[]) => ({ fields_attributes: Object.fromEntries(fields.map((field, n) => [n, field])) }),
+    (fields: unknown[]) => ({
+      fields_attributes: Object.fromEntries(fields.map((field, n) => [n, field])),
+    }),
   ],
   [
     "with its fields' names in another spelling",
@@ -227,7 +248,9 @@ test.each([
   expect(JSON.stringify(read.body)).toMatch(AMOUNT);
   const saved = await app("PATCH", "/api/v1/accounts/update_credentials", bodyOf(read.body.fields));
   expect(saved.status).toBe(200);
-  const names = (saved.body.source.fields as { name: string }[]).map(({ name }) => name.trim().toLowerCase());
+  const names = (saved.body.source.fields as { name: string }[]).map(({ name }) =>
+    name.trim().toLowerCase(),
+  );
   expect(names).toHaveLength(1);
   const rows = await database.sql`
     SELECT to_jsonb(a) AS actor, to_jsonb(x) - 'budget_ceiling' AS account FROM actor a JOIN account x ON x.actor = a.id WHERE x.id = ${ada.id}`;
@@ -250,14 +273,20 @@ test("the flattr keys: of posts one's own, of people whether they are paid, of t
   const before = await app("GET", `/api/v1/statuses/${id}`);
   expect(before.body.flattr).toEqual({ period: "2026-12", given: false });
   await poor("POST", `/api/v1/statuses/${id}/favourite`);
-  expect((await poor("GET", `/api/v1/statuses/${id}`)).body.flattr).toEqual({ period: "2026-12", given: true });
+  expect((await poor("GET", `/api/v1/statuses/${id}`)).body.flattr).toEqual({
+    period: "2026-12",
+    given: true,
+  });
   expect((await app("GET", `/api/v1/statuses/${id}`)).body.flattr).toEqual({
     period: "2026-12",
     given: true,
     value: "18297500",
   });
   const others = await house.as(bob, "read money:read");
-  expect((await others("GET", `/api/v1/statuses/${id}`)).body.flattr).toEqual({ period: "2026-12", given: false });
+  expect((await others("GET", `/api/v1/statuses/${id}`)).body.flattr).toEqual({
+    period: "2026-12",
+    given: false,
+  });
   expect((await house.ask("GET", `/api/v1/statuses/${id}`)).body.flattr).toBeUndefined();
   expect(uri).toContain("/users/bob/");
 
@@ -265,10 +294,17 @@ test("the flattr keys: of posts one's own, of people whether they are paid, of t
     (await house.ask("GET", `/api/v1/accounts/lookup?acct=${name}`)).body.flattr as unknown;
   expect(await flattrOf("bob")).toEqual({ accepts: true, claimed: true });
   expect(await flattrOf("flattr")).toEqual({ accepts: false, claimed: false });
-  const refused = await (await house.as(ada, "flattr:write"))("POST", "/api/flattr/v1/flattrs", { acct: "@flattr" });
+  const refused = await (
+    await house.as(ada, "flattr:write")
+  )("POST", "/api/flattr/v1/flattrs", { acct: "@flattr" });
   expect(refused).toMatchObject({ status: 422, body: { error: "no_payee" } });
-  const [{ id: elsewhere }] = await database.sql<[{ id: bigint }]>`SELECT id FROM actor WHERE uri = 'https://b.test/u'`;
-  expect((await house.ask("GET", `/api/v1/accounts/${elsewhere}`)).body.flattr).toEqual({ accepts: true, claimed: false });
+  const [{ id: elsewhere }] = await database.sql<
+    [{ id: bigint }]
+  >`SELECT id FROM actor WHERE uri = 'https://b.test/u'`;
+  expect((await house.ask("GET", `/api/v1/accounts/${elsewhere}`)).body.flattr).toEqual({
+    accepts: true,
+    claimed: false,
+  });
   expect((await house.ask("GET", "/api/v2/instance")).body.flattr).toEqual({
     currency: "EUR",
     minimum_budget: "2000000",

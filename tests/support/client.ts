@@ -39,9 +39,13 @@ export interface ClientHouse {
   /** As nobody. */
   readonly ask: Ask;
   /** As somebody, with a token of these scopes. */
-  as(account: Account, scopes?: string, options?: { countsFlattrs?: boolean }): Promise<Ask>;
+  readonly as: (
+    account: Account,
+    scopes?: string,
+    options?: { countsFlattrs?: boolean },
+  ) => Promise<Ask>;
   /** The time of the house. */
-  setTime(text: string): void;
+  readonly setTime: (text: string) => void;
 }
 
 /** Opens the client API on a database. Nobody elsewhere is asked for anything. */

@@ -24,7 +24,9 @@ export class StepReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly { message: string }[]): void {
     const errors = [
       ...modules.flatMap((module) => module.errors()),
-      ...modules.flatMap((module) => [...module.children.allSuites()].flatMap((suite) => suite.errors())),
+      ...modules.flatMap((module) =>
+        [...module.children.allSuites()].flatMap((suite) => suite.errors()),
+      ),
       ...unhandled,
     ];
     for (const { message } of errors) say(`FAILED outside of the steps: ${message}`);

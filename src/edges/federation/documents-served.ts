@@ -6,7 +6,7 @@ import { personNamed } from "../../features/account/person.ts";
 import type { ActorKeys } from "../../features/account/secret.ts";
 import { shownLike } from "../../features/flattr/show.ts";
 import { countOpenPosts, openPostsOf, postAt } from "../../features/post/find.ts";
-import { createDocument, NOTE_CONTEXT, noteDocument } from "../../features/post/note.ts";
+import { createDocument, noteDocument, RICH_CONTEXT } from "../../features/post/note.ts";
 import { goneDocument, personDocument } from "../../features/post/person-document.ts";
 import type { Database } from "../../store/database.ts";
 import { cursorOf, FIRST } from "./actors.ts";
@@ -60,7 +60,7 @@ export async function outboxAnswer(
   if (before === undefined) return nothingHere();
   const { notes, next } = await openPostsOf(drizzle, person.id, before === 0n ? undefined : before);
   return documentAnswer({
-    "@context": NOTE_CONTEXT,
+    "@context": RICH_CONTEXT,
     id: `${id}?cursor=${cursor}`,
     type: "OrderedCollectionPage",
     partOf: id,

@@ -9,7 +9,14 @@ import {
   POLL_SECONDS_MAX,
   POLL_SECONDS_MIN,
 } from "../../features/post/poll.ts";
+import { FIELDS_MAX } from "../../features/post/profile.ts";
 import { knownHosts } from "../../features/account/hosts.ts";
+import {
+  ATTACHMENTS_MAX,
+  DESCRIPTION_CHARS_MAX,
+  PICTURE_BYTES_MAX,
+  PICTURE_PIXELS_MAX,
+} from "../../features/media/limits.ts";
 import { flattrActorUri } from "../../features/account/own.ts";
 import { formatAmount } from "../../rules/amount.ts";
 import type { Entity } from "./account.ts";
@@ -22,15 +29,15 @@ const versionText = ({ version }: ClientParts) => `4.3.0 (compatible; Fediflattr
 const LIMITS = {
   statuses: {
     max_characters: 5000,
-    max_media_attachments: 4,
+    max_media_attachments: ATTACHMENTS_MAX,
     characters_reserved_per_url: 23,
   },
-  accounts: { max_featured_tags: 0, max_pinned_statuses: 5, max_profile_fields: 8 },
+  accounts: { max_featured_tags: 0, max_pinned_statuses: 5, max_profile_fields: FIELDS_MAX },
   media_attachments: {
     supported_mime_types: ["image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"],
-    description_limit: 1500,
-    image_size_limit: 16 * 1024 * 1024,
-    image_matrix_limit: 50_000_000,
+    description_limit: DESCRIPTION_CHARS_MAX,
+    image_size_limit: PICTURE_BYTES_MAX,
+    image_matrix_limit: PICTURE_PIXELS_MAX,
     video_size_limit: 0,
     video_frame_rate_limit: 0,
     video_matrix_limit: 0,

@@ -1,8 +1,9 @@
 /** Amounts, for their owner alone, through apps that he allowed to see them. */
 
 import type { Account } from "../../features/account/create.ts";
+import { moneyText } from "../../features/bot/words.ts";
 import { balancesOf, clickNow } from "../../features/settlement/report.ts";
-import { formatAmount } from "../../rules/amount.ts";
+import type { Micro } from "../../rules/amount.ts";
 import { answerLanguage } from "../../rules/bot-order.ts";
 import {
   MONEY_FIELD_NAMES,
@@ -66,10 +67,7 @@ export async function moneyFields(
       field("clicks", String(flattrs)),
     ];
   }
-  const money = (amount: bigint) => {
-    const digits = formatAmount(amount, currency);
-    return `${language === "en" ? digits : digits.replace(".", ",")} ${currency}`;
-  };
+  const money = (amount: Micro) => moneyText(amount, currency, language);
   const { earnings, pending } = await balancesOf(database, account.id);
   return [
     field("budget", money(budget)),

@@ -16,6 +16,7 @@ import { fill, LANGUAGES, preferredLanguage } from "./words.ts";
 import { page } from "./page.ts";
 import { mediaRoutes } from "./media.ts";
 import { peoplePages } from "./people.ts";
+import { settingsRoutes } from "./settings.ts";
 import { signInRoutes } from "./sign-in.ts";
 import { STYLE } from "./style.ts";
 import type { PageEnv } from "./visit.ts";
@@ -60,6 +61,7 @@ export const pageRoutes = ({
       })
       .route("/", signInRoutes(door))
       .route("/", authorizeRoutes(door))
+      .route("/", settingsRoutes({ database, clock }))
       .route("/", peoplePages(database))
       .get("/style.css", (c) =>
         c.body(STYLE, 200, {

@@ -32,24 +32,23 @@ export interface Note {
 }
 
 /** Words that the core context lacks; inline, so that nobody has to fetch anything. */
-export const NOTE_CONTEXT = [
-  CORE_CONTEXT,
-  { Hashtag: "as:Hashtag", sensitive: "as:sensitive" },
-] as const;
+const NOTE_CONTEXT = [CORE_CONTEXT, { Hashtag: "as:Hashtag", sensitive: "as:sensitive" }] as const;
 
-/** Those of a poll, too. */
-const QUESTION_CONTEXT = [
+/** Those of a poll and of pictures, too. */
+export const RICH_CONTEXT = [
   CORE_CONTEXT,
   {
     Hashtag: "as:Hashtag",
     sensitive: "as:sensitive",
     toot: "http://joinmastodon.org/ns#",
     votersCount: "toot:votersCount",
+    blurhash: "toot:blurhash",
+    focalPoint: { "@container": "@list", "@id": "toot:focalPoint" },
   },
 ] as const;
 
-function contextOf({ poll }: Note) {
-  return poll === null ? NOTE_CONTEXT : QUESTION_CONTEXT;
+function contextOf({ poll, attachments }: Note) {
+  return poll === null && attachments === null ? NOTE_CONTEXT : RICH_CONTEXT;
 }
 
 /** The HTML of a post: of this instance rendered, of others as it came and not cleaned. */
@@ -226,12 +225,27 @@ function bareNote(note: Note, origin: string): Document {
         name: `#${tag}`,
       })),
     ],
-    attachment: (note.attachments ?? []).map(({ url, mediaType, description }) => ({
-      type: "Document",
-      url,
-      ...(mediaType === null ? {} : { mediaType }),
-      ...(description === null ? {} : { name: description }),
-    })),
+    attachment: (note.attachments ?? []).map(bareAttachment),
+  };
+}
+
+function bareAttachment({
+  url,
+  mediaType,
+  description,
+  width,
+  height,
+  blurhash,
+  focus,
+}: Attachment): Document {
+  return {
+    type: "Document",
+    url,
+    ...(mediaType === null ? {} : { mediaType }),
+    ...(description === null ? {} : { name: description }),
+    ...(width === undefined || height === undefined ? {} : { width, height }),
+    ...(blurhash === undefined ? {} : { blurhash }),
+    ...(focus === undefined ? {} : { focalPoint: focus }),
   };
 }
 

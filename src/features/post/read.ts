@@ -165,6 +165,27 @@ function readAttachment(document: Document): Attachment | undefined {
       mediaTypeOf(document["mediaType"]) ??
       (isDocument(link) ? mediaTypeOf(link["mediaType"]) : null),
     description: wordsOf(document["name"] ?? document["summary"]),
+    ...measuredOf(document),
+  };
+}
+
+/** The longest side that is believed, and the longest blurhash: 9 by 9 components have 166 characters. */
+const SIDE_MAX = 100_000;
+const BLURHASH = /^[0-9A-Za-z#$%*+,\-.:;=?@[\]^_{|}~]{6,166}$/;
+
+/** What clients need to keep room for a picture before it is there. */
+function measuredOf(document: Document): Partial<Attachment> {
+  const { width, height, blurhash, focalPoint } = document;
+  const isSide = (side: unknown): side is number =>
+    Number.isInteger(side) && Number(side) > 0 && Number(side) <= SIDE_MAX;
+  const focus = Array.isArray(focalPoint) ? focalPoint : [];
+  const [x, y, ...more] = focus as unknown[];
+  const isPlace = (place: unknown): place is number =>
+    typeof place === "number" && Math.abs(place) <= 1;
+  return {
+    ...(isSide(width) && isSide(height) ? { width, height } : {}),
+    ...(typeof blurhash === "string" && BLURHASH.test(blurhash) ? { blurhash } : {}),
+    ...(more.length === 0 && isPlace(x) && isPlace(y) ? { focus: [x, y] as const } : {}),
   };
 }
 

@@ -57,10 +57,7 @@ export async function reaches(
 }
 
 /** How often a post was favourited, as its page says. */
-export async function favouritesShown(
-  { interrupted }: Stage,
-  post: string,
-): Promise<number> {
+export async function favouritesShown({ interrupted }: Stage, post: string): Promise<number> {
   const page = await fetch(post, {
     headers: { accept: "text/html", "accept-language": "en" },
     signal: interrupted,

@@ -1,0 +1,96 @@
+/** What the page of one's own money says, in every language. A missing key does not compile. */
+
+import type { Language } from "./words.ts";
+
+const en = {
+  title: "Your flattrs",
+  month: "{month}: flattrs so far: {count}. The month closes on {closes} UTC.",
+  value: "Worth of each now",
+  budget: "Monthly budget",
+  available: "There to give",
+  earnings: "Received",
+  pending: "Promised by other instances",
+  setBudget: "Set the budget",
+  budgetHelp: "At least {minimum}, or 0 for a pause. It counts for the whole of this month.",
+  ceiling: "Ceiling",
+  setCeiling: "Set the ceiling",
+  ceilingHelp:
+    "Up to here a direct message to @flattr may raise the budget. Empty: messages may lower it only. Whoever can use one of your apps can write such a message.",
+  favourites: "Favourites",
+  modeAll: "Every favourite is a flattr",
+  modeExplicit: "Favourites are only favourites",
+  private: "My flattrs are private: nobody is told",
+  save: "Save",
+  saved: "Saved.",
+  notAnAmount: "This is no amount like 5.00.",
+  tooLow: "The smallest budget is {minimum}; 0 is a pause.",
+  gave: "What you gave",
+  nothingGiven: "Nothing yet.",
+  received: "What you received here",
+  earlier: "The month before",
+  later: "The month after",
+  topUp: "The operator books money that you pay in.",
+};
+
+const de: typeof en = {
+  title: "Deine Flattrs",
+  month: "{month}: Flattrs bisher: {count}. Der Monat endet am {closes} UTC.",
+  value: "Jetzt jeder wert",
+  budget: "Monatsbudget",
+  available: "Vorhanden",
+  earnings: "Erhalten",
+  pending: "Von anderen Instanzen versprochen",
+  setBudget: "Budget setzen",
+  budgetHelp: "Mindestens {minimum}, oder 0 als Pause. Es zählt für den ganzen laufenden Monat.",
+  ceiling: "Grenze",
+  setCeiling: "Grenze setzen",
+  ceilingHelp:
+    "Bis hierhin darf eine Direktnachricht an @flattr das Budget erhöhen. Leer: Nachrichten dürfen es nur senken. Wer eine deiner Apps benutzen kann, kann so eine Nachricht schreiben.",
+  favourites: "Favoriten",
+  modeAll: "Jeder Favorit ist ein Flattr",
+  modeExplicit: "Favoriten sind nur Favoriten",
+  private: "Meine Flattrs sind privat: niemand erfährt davon",
+  save: "Speichern",
+  saved: "Gespeichert.",
+  notAnAmount: "Das ist kein Betrag wie 5,00.",
+  tooLow: "Das kleinste Budget ist {minimum}; 0 ist eine Pause.",
+  gave: "Was du gegeben hast",
+  nothingGiven: "Noch nichts.",
+  received: "Was du hier erhalten hast",
+  earlier: "Der Monat davor",
+  later: "Der Monat danach",
+  topUp: "Geld, das du einzahlst, bucht der Betreiber.",
+};
+
+const nl: typeof en = {
+  title: "Je flattrs",
+  month: "{month}: flattrs tot nu toe: {count}. De maand eindigt op {closes} UTC.",
+  value: "Nu elk waard",
+  budget: "Maandbudget",
+  available: "Beschikbaar",
+  earnings: "Ontvangen",
+  pending: "Beloofd door andere servers",
+  setBudget: "Budget instellen",
+  budgetHelp: "Minstens {minimum}, of 0 voor een pauze. Het geldt voor deze hele maand.",
+  ceiling: "Grens",
+  setCeiling: "Grens instellen",
+  ceilingHelp:
+    "Tot hier mag een direct bericht aan @flattr het budget verhogen. Leeg: berichten mogen het alleen verlagen. Wie een van je apps kan gebruiken, kan zo'n bericht schrijven.",
+  favourites: "Favorieten",
+  modeAll: "Elke favoriet is een flattr",
+  modeExplicit: "Favorieten zijn alleen favorieten",
+  private: "Mijn flattrs zijn privé: niemand hoort ervan",
+  save: "Bewaren",
+  saved: "Bewaard.",
+  notAnAmount: "Dit is geen bedrag als 5,00.",
+  tooLow: "Het kleinste budget is {minimum}; 0 is een pauze.",
+  gave: "Wat je gaf",
+  nothingGiven: "Nog niets.",
+  received: "Wat je hier ontving",
+  earlier: "De maand ervoor",
+  later: "De maand erna",
+  topUp: "Geld dat je betaalt wordt door de beheerder geboekt.",
+};
+
+/** The words by language. */
+export const SETTINGS_WORDS: Readonly<Record<Language, typeof en>> = { en, de, nl };
