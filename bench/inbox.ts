@@ -229,7 +229,7 @@ async function insertAsMany({ sql: watching, url }: Place): Promise<Cost> {
     const rows = Array.from({ length: LIKES_A_ROUND }, (_, number) => number).values();
     const insert = async () => {
       for (const row of rows)
-        await sql`INSERT INTO bare (actor, thing, uri, at) VALUES (${row}, ${row % POSTS_A_ROUND}, ${`https://s.example/users/u${row}#likes/${row}`}, now())`;
+        await sql`INSERT INTO bare (actor, thing, id, uri, at) VALUES (${row}, ${row % POSTS_A_ROUND}, ${row}, ${`https://s.example/users/u${row}#likes/${row}`}, now())`;
     };
     const { cost } = await measureHere(
       () => Promise.all(Array.from({ length: IN_FLIGHT }, insert)),

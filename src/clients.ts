@@ -13,6 +13,7 @@ import { vapidPublicKey } from "./features/notice/push-key.ts";
 import { eventsSchedule, openEvents } from "./features/notice/stream.ts";
 import { cleanName, plainText } from "./features/post/clean.ts";
 import { trimHomes } from "./features/post/home.ts";
+import { pollJobs } from "./features/post/poll.ts";
 import type { Federated } from "./federation.ts";
 import type { Database } from "./store/database.ts";
 import type { Lane } from "./store/jobs.ts";
@@ -27,8 +28,8 @@ export interface Clients {
   fetch(request: Request, remoteAddress: string): Response | Promise<Response>;
   /** Takes requests for a socket. */
   readonly upgrade: Streaming["upgrade"];
-  /** What is done by the clock, and what waits for push services. */
-  readonly lane: Lane;
+  /** What is done for people later, and apart from it what waits for push services. */
+  readonly lanes: readonly Lane[];
   /** Says goodbye to the sockets, and writes down what was counted. */
   close(): Promise<void>;
 }
@@ -73,26 +74,33 @@ export function openClientApi({
   return {
     fetch: (request, remoteAddress) => app.fetch(request, { remoteAddress }),
     upgrade: (...asked) => streaming.upgrade(...asked),
-    lane: {
-      handlers: [
-        ...pushJobs({ database, egress, vault, clock, plainText, cleanName }),
-        ...bot.handlers,
-      ],
-      schedules: [
-        ...bot.schedules,
-        eventsSchedule({ database, clock }),
-        { name: "trends", crontab: "*/10 * * * *", run: () => countTrends(database, clock.now()) },
-        {
-          name: "forget",
-          crontab: "23 * * * *",
-          run: async () => {
-            await trimHomes(database);
-            await forgetStale(database, clock.real());
-            await forgetMedia(database, clock.now());
+    lanes: [
+      {
+        handlers: pushJobs({ database, egress, vault, clock, plainText, cleanName }),
+        schedules: [],
+      },
+      {
+        handlers: [...bot.handlers, ...pollJobs({ database, clock })],
+        schedules: [
+          ...bot.schedules,
+          eventsSchedule({ database, clock }),
+          {
+            name: "trends",
+            crontab: "*/10 * * * *",
+            run: () => countTrends(database, clock.now()),
           },
-        },
-      ],
-    },
+          {
+            name: "forget",
+            crontab: "23 * * * *",
+            run: async () => {
+              await trimHomes(database);
+              await forgetStale(database, clock.real());
+              await forgetMedia(database, clock.now());
+            },
+          },
+        ],
+      },
+    ],
     async close() {
       await streaming.close();
       await rates.close();

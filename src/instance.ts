@@ -10,8 +10,6 @@ import { serveHttp, type Listening } from "./edges/web/serve.ts";
 import { pageRoutes } from "./edges/web/routes.ts";
 import { makeReceipts, receiptsDue } from "./features/settlement/receipt.ts";
 import { tick } from "./features/settlement/tick.ts";
-import { trimHomes } from "./features/post/home.ts";
-import { pollJobs } from "./features/post/poll.ts";
 import { publishFee, turnMonths } from "./features/settlement/turn.ts";
 import type { Resolver } from "./features/thing/find.ts";
 import type { StatementParts } from "./features/statement/write.ts";
@@ -190,20 +188,14 @@ function runInstance({
                 at: clock.now(),
               }),
             ),
-            ...pollJobs({ database, clock }),
           ],
           schedules: [
             { name: "tick", crontab: "* * * * *", run: () => tick(database, clock.now()) },
-            {
-              name: "homes",
-              crontab: "41 * * * *",
-              run: async () => void (await trimHomes(database)),
-            },
           ],
         },
         // What waits for others never keeps the months waiting.
         ...federation.lanes,
-        clients.lane,
+        ...clients.lanes,
       ]);
       federation.start();
       closing.unshift(() => jobs.stop());

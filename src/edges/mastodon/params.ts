@@ -19,6 +19,9 @@ const UPLOAD_BYTES_MAX = 20 * 1024 * 1024;
 const FIELDS_MAX = 500;
 const DEPTH_MAX = 5;
 
+/** The lines before the content of one part of a multipart body. */
+const PART_HEAD_BYTES_MAX = 2_048;
+
 /** A body that cannot be read; `status` says why. */
 export class BodyError extends Error {
   readonly status: 400 | 413 | 415;
@@ -179,7 +182,8 @@ async function formOf(
   const type = request.headers.get("content-type")!;
   let form: FormData;
   try {
-    form = await new Response(bytes, { headers: { "content-type": type } }).formData();
+    const named = withFileNames(type, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+    form = await new Response(named, { headers: { "content-type": type } }).formData();
   } catch {
     throw new BodyError(400, "The multipart body is not well formed.");
   }
@@ -191,6 +195,31 @@ async function formOf(
         : { name: value.name, bytes: new Uint8Array(await value.arrayBuffer()) },
     ]),
   );
+}
+
+/**
+ * Gives a name to files that come without one, as `form-data` of Node sends bytes: their kind alone tells them from
+ * texts, and the parser goes by the name.
+ */
+function withFileNames(type: string, body: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
+  const boundary = /boundary="?([^";]+)/i.exec(type)?.[1];
+  if (boundary === undefined) return body;
+  const mark = Buffer.from(`--${boundary}\r\n`);
+  const parts: Buffer[] = [];
+  let taken = 0;
+  let left = FIELDS_MAX;
+  for (let from = body.indexOf(mark); from !== -1 && (left -= 1) >= 0;) {
+    const [head] = body.toString("latin1", from, from + PART_HEAD_BYTES_MAX).split("\r\n\r\n", 1);
+    const said = /^content-disposition:.*$/im.exec(head!);
+    const isFile = /^content-type:(?!\s*text\/)/im.test(head!);
+    if (said !== null && isFile && !/;\s*filename\*?=/i.test(said[0])) {
+      const place = from + said.index + said[0].length;
+      parts.push(body.subarray(taken, place), Buffer.from(`; filename="file"`));
+      taken = place;
+    }
+    from = body.indexOf(mark, from + mark.length);
+  }
+  return taken === 0 ? body : Buffer.concat([...parts, body.subarray(taken)]);
 }
 
 function parseJson(bytes: Uint8Array): Value {
