@@ -1,10 +1,10 @@
 import { defineConfig } from "vitest/config";
 
-/** `npm test`: everything but the long runs. One database server for the run, one database for each file. */
+/** `npm test`: everything but the long runs and the client libraries. One database server for the run, one database for each file. */
 export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],
-    exclude: ["tests/long/**"],
+    exclude: ["tests/long/**", "tests/clients/**"],
     globalSetup: ["tests/support/server.ts"],
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -116,9 +116,11 @@ async function fillPosts(
            CASE WHEN n % 100 = 0 THEN ${FIRST_HERE} + 1 + n / 100 % ${here} ELSE ${FIRST_ELSEWHERE} + 1 + floor(random() * ${elsewhere})::int END AS author
       FROM (SELECT n, now() - interval '1 second' * (${YEAR_SECONDS} * (1 - n::float8 / ${posts})) AS at FROM generate_series(1, ${posts}) n) times;
     CREATE INDEX ON w (n);
+    ANALYZE w;
     INSERT INTO thing (id, uri, kind, split, found_at)
     SELECT w.id, CASE WHEN a.id < ${FIRST_ELSEWHERE} THEN a.uri || '/posts/' || w.id ELSE a.uri || '/statuses/' || w.n END, 'Note', w.author, w.at
       FROM w JOIN actor a ON a.id = w.author;
+    ANALYZE thing;
     INSERT INTO post (id, author, thing, text, html, visibility, in_reply_to, url, attachments, at, language)
     SELECT w.id, w.author, w.id,
            CASE WHEN w.author < ${FIRST_ELSEWHERE} THEN ${sentence} END,
@@ -128,6 +130,8 @@ async function fillPosts(
            CASE WHEN w.n % ${PICTURE_EVERY} = 0 THEN '[{"url":"https://s1.example/media/1.webp","mediaType":"image/webp","description":"A picture"}]'::jsonb END,
            w.at, 'en'
       FROM w LEFT JOIN w r ON r.n = w.n - 1 - (w.n * 7 % 900) AND w.n % ${REPLY_EVERY} = 0 LEFT JOIN thing t ON t.id = r.id;
+    ANALYZE post;
+    ANALYZE follow;
     INSERT INTO post_tag (post, tag) SELECT id, 'tag' || n * 31 % ${TAGS} FROM w WHERE n % ${TAGGED_EVERY} = 0;
     INSERT INTO post_mention (post, actor) SELECT w.id, r.author FROM w JOIN w r ON r.n = w.n - 1 - (w.n * 7 % 900) WHERE w.n % ${REPLY_EVERY} = 0 AND w.n > 1000;
     INSERT INTO post_word (word, post)

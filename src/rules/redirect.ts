@@ -52,6 +52,8 @@ export function redirectFault(uri: string, allowsHttp: boolean): string | undefi
   if (authority?.includes("@")) return "it names no user";
   if (scheme === "https" || scheme === "http") {
     if (authority === undefined || authority === "") return "it must name a host";
+    // A Content-Security-Policy would read anything else as something else.
+    if (!/^[\w.:[\]-]+$/.test(new URL(uri).hostname)) return "it must name a host";
     if (scheme === "http" && !allowsHttp && !LOOPBACK.test(new URL(uri).hostname))
       return "http is for this device alone (localhost); use https";
   }

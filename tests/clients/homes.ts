@@ -47,7 +47,7 @@ export interface Day {
   readonly harbour: Home;
   readonly meadow: Home;
   readonly browser: Browser;
-  /** Where apps are called back. */
+  /** A page of another origin: where apps of the browser live, and where they are called back. */
   readonly back: string;
   readonly push: PushService;
   readonly wire: Wire;
@@ -77,13 +77,13 @@ async function startDay(
 ): Promise<Day> {
   const isSecure = scheme === "https";
   const folders = await Promise.all([newFolder(), newFolder()]);
-  const keptIn = dirname(folders[0]!);
+  const keptIn = dirname(folders[0]);
   const certificates = isSecure ? await makeCertificates(keptIn) : undefined;
   const ports = await freePorts(5);
   const push = await openPushService();
   endings.push(() => push.close());
-  const back = createServer((_, answer) => answer.end("You are back in the app.")).listen(ports[4]);
-  endings.push(async () => void back.close());
+  const app = createServer((_, answer) => answer.end("You are in the app.")).listen(ports[4]);
+  endings.push(async () => void app.close());
   const browser = await openBrowser();
   endings.push(() => browser.close());
   const fronts = isSecure ? ports.slice(2, 4) : ports;
@@ -130,7 +130,8 @@ async function startDay(
     }),
   );
   const [harbour, meadow] = homes as [StartedHome, StartedHome];
-  await Promise.all(homes.map((home) => home.start(DAY)));
+  const atDay = offsetTo(DAY);
+  await Promise.all(homes.map((home) => home.start(atDay)));
   return {
     scheme,
     harbour,
@@ -141,14 +142,20 @@ async function startDay(
     wire,
     async endMonth() {
       await Promise.all(homes.map((home) => home.stop()));
-      await Promise.all(homes.map((home) => home.start(CLOSE)));
+      const atClose = offsetTo(CLOSE);
+      await Promise.all(homes.map((home) => home.start(atClose)));
     },
     close,
   };
 }
 
+/** What shifts a clock to a time. Two that are shifted alike agree, as clocks of servers do. */
+const offsetTo = (time: string) =>
+  Temporal.Now.instant().until(Temporal.Instant.from(time)).toString();
+
 interface StartedHome extends Home {
-  start(time: string): Promise<void>;
+  /** @param clockOffset CLOCK_OFFSET, also of the commands from now on */
+  start(clockOffset: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -195,11 +202,8 @@ function openHome({
       );
     },
     log: () => logged + (serving?.stderr() ?? ""),
-    async start(time) {
-      const seconds = Math.round(
-        Temporal.Now.instant().until(Temporal.Instant.from(time)).total("seconds"),
-      );
-      offset = `${seconds < 0 ? "-" : ""}PT${Math.abs(seconds)}S`;
+    async start(clockOffset) {
+      offset = clockOffset;
       serving = await serve(folder, environment(), ["--port", String(port)]);
     },
     stop,

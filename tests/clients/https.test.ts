@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { closeSteps } from "./close.ts";
 import { type Day, openDay, WRONG_HOST } from "./homes.ts";
-import { mastoDay } from "./masto-day.ts";
+import { mastoDay } from "./masto/day.ts";
 import { megalodonDay } from "./megalodon-day.ts";
 
 let day: Day;
@@ -15,7 +15,9 @@ afterEach(() => {
 });
 afterAll(() => day?.close());
 
-describe("https, masto", () => mastoDay(() => day));
+describe("https, masto", () => {
+  mastoDay(() => day);
+});
 
 describe("https, whatever Host says", () => {
   test("every address that is handed out is of ORIGIN", async () => {
@@ -65,4 +67,6 @@ describe("https with a wrong Host, megalodon", () => {
   megalodonDay(() => day);
 });
 
-describe("https, the month's end", () => closeSteps(() => day));
+describe("https, the month's end", () => {
+  closeSteps(() => day);
+});

@@ -242,12 +242,13 @@ export function megalodonDay(dayOf: () => Day): void {
     });
     const asked = data as Status;
     const here = await soon("the poll has arrived", async () => {
-      const home = await nora.getHomeTimeline({ limit: 1 });
-      return home.data[0]?.poll ?? undefined;
+      const home = await nora.getHomeTimeline();
+      return home.data.find(({ uri }) => uri === asked.uri)?.poll ?? undefined;
     });
-    await nora.votePoll(here.id!, [0]);
+    const { data: voted } = await nora.votePoll(here.id, [0]);
+    expect(voted.voted).toBe(true);
     await soon("the vote has arrived", async () => {
-      const poll = (await carl.getPoll(asked.poll!.id!)).data;
+      const poll = (await carl.getPoll(asked.poll!.id)).data;
       return poll.options[0]?.votes_count === 1;
     });
   });
@@ -256,6 +257,7 @@ export function megalodonDay(dayOf: () => Day): void {
     const { nora, carl, harbour } = state;
     state.stream = await openStream(nora);
     const { stream } = state;
+    expect(stream.updates).toEqual([]);
     const { data } = await carl.postStatus(`@${patron}@${harbour.host} Good night`);
     const sent = data as Status;
     await soon("the update", async () => stream.updates.some(({ uri }) => uri === sent.uri));

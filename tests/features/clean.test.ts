@@ -170,3 +170,14 @@ describe("what people type", () => {
     expect(performance.now() - start).toBeLessThan(2000);
   });
 });
+
+test("punctuation without an end in an address is read in one pass", () => {
+  const started = performance.now();
+  const text = `https://a.example/${".".repeat(200_000)}x, https://b.example/y).`;
+  expect(marksOf(text)).toEqual({ handles: [], tags: [] });
+  // One pass for each of its letters would take minutes.
+  expect(performance.now() - started).toBeLessThan(1_000);
+  expect(renderText("See https://b.example/y).", [], "https://home.example")).toContain(
+    ">https://b.example/y</a>).",
+  );
+});

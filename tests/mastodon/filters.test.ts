@@ -104,6 +104,13 @@ describe("the words of filters", () => {
     for (let n = 0; n < 40; n += 1) matchedIn(compiled, "a".repeat(10_000));
     // One text after the other with each word would compare 20 thousand million letters.
     expect(performance.now() - started).toBeLessThan(3_000);
+    // A hundred words end at each letter, and none of them where a word ends.
+    const nested = compileKeywords(
+      Array.from({ length: 100 }, (_, n) => ({ keyword: "a".repeat(n + 1), isWholeWord: true })),
+    );
+    const again = performance.now();
+    for (let n = 0; n < 40; n += 1) expect(matchedIn(nested, "a".repeat(10_000))).toEqual([]);
+    expect(performance.now() - again).toBeLessThan(3_000);
   });
 });
 
@@ -329,6 +336,10 @@ describe("filters", () => {
       SELECT count(*) AS many FROM filter_keyword`;
     expect(Number(many)).toBe(480);
     expect((await made(asBob, { keywords_attributes: [{ keyword: "x" }] })).id).toBeDefined();
+    // Making long words ready is what costs.
+    const long = Array.from({ length: 101 }, (_, n) => ({ keyword: `${n} `.padEnd(100, "x") }));
+    const body = { title: "Long", context: ["home"], keywords_attributes: long };
+    expect((await asBob("POST", "/api/v2/filters", body)).status).toBe(422);
   });
 
   test("are, for older clients, one for each word", async () => {

@@ -146,6 +146,7 @@ describe("flattrs", () => {
       [{ acct: `@${shy.name}` }, 403, "payee_declined"],
       [{ url: "https://nobody.test/" }, 422, "no_payee"],
       [{ url: "javascript:alert(1)" }, 422, "url_invalid"],
+      [{ url: "https://b.test/\0" }, 422, "url_invalid"],
       [{}, 422, "url_invalid"],
       [{ url: secret.uri }, 404, "not_found"],
       [{ url: ["https://b.test/1"] }, 422, "url_invalid"],

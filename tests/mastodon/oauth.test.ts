@@ -237,6 +237,7 @@ describe("registering an app", () => {
 
   test("only an instance without encryption goes back without encryption", () => {
     expect(redirectFault("http://app.example/", true)).toBeUndefined();
+    expect(redirectFault("https://app.example;sandbox/", false)).toBeTypeOf("string");
     expect(redirectFault("javascript:alert(1)", true)).toBeTypeOf("string");
   });
 

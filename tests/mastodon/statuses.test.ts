@@ -122,6 +122,20 @@ describe("writing", () => {
   });
 });
 
+test("what no database can keep, and ends that are no instants, are the asker's fault", async () => {
+  const { ask, asAlice, alice } = await house();
+  const nothing = encodeURIComponent("a\0b");
+  for (const path of [
+    `timelines/tag/${nothing}`,
+    `timelines/tag/x?any[]=${nothing}&none[]=${nothing}`,
+    `accounts/${alice.actor}/statuses?tagged=${nothing}`,
+  ])
+    expect(await ask("GET", `/api/v1/${path}`), path).toMatchObject({ status: 200, body: [] });
+  const poll = { options: ["a", "b"], expires_in: 999_999_999_999_999 };
+  const answer = await asAlice("POST", "/api/v1/statuses", { status: "x", poll });
+  expect(answer.status).toBe(422);
+});
+
 describe("who may see what", () => {
   test("a direct post is for those it names, in every list and by every route", async () => {
     const { asAlice, asBob, asEve, ask, alice } = await house();

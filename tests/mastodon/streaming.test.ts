@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { endToken } from "../../src/features/access/token.ts";
 import type { Account } from "../../src/features/account/create.ts";
 import {
@@ -209,6 +209,26 @@ describe("a socket", () => {
       ]),
     ).toMatch(/^HTTP\/1\.1 101 /);
     await until(3_000, () => ear(node, { protocol: tokens.ada.secret }).catch(() => undefined));
+  });
+
+  test("that is refused is closed, also when the other side never hangs up", async () => {
+    const { database } = await town();
+    const node = await streamNode(database);
+    const [host, port] = node.url.split(":");
+    const socket = connect({ port: Number(port), host: host!, allowHalfOpen: true });
+    onTestFinished(() => void socket.destroy());
+    const gone = new Promise<string>((resolve) => socket.once("error", () => resolve("gone")));
+    socket.write(
+      "GET /api/v1/streaming HTTP/1.1\r\nHost: home.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    await new Promise<void>((resolve) => {
+      socket.once("end", resolve);
+      socket.resume();
+    });
+    // Who still writes into it hears that nobody is there.
+    const writing = setInterval(() => socket.write("x"), 50);
+    onTestFinished(() => clearInterval(writing));
+    expect(await Promise.race([gone, sleep(3_000, "kept")])).toBe("gone");
   });
 
   test("a request that wants another protocol, or no socket at all, is a request like any other", async () => {
@@ -612,6 +632,8 @@ test("names of streams are read strictly", () => {
     names: ["hashtag", "#Brötchen"],
   });
   expect(streamNamed("hashtag", { tag: "\ud800" })).toBeUndefined();
+  // In the one question for all sockets it would be an error for everybody.
+  expect(streamNamed("hashtag", { tag: "a\0b" })).toBeUndefined();
   expect(streamNamed("list", { list: "0" })).toBeUndefined();
   expect(streamNamed("public:remote:media")).toMatchObject({ where: "elsewhere", onlyMedia: true });
 });

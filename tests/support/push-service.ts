@@ -1,13 +1,13 @@
 /** A push service on this machine, and the phone behind it, which alone can read what comes. */
 
 import { createECDH, randomBytes } from "node:crypto";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 
 /** What push services decrypt by, in the words of RFC 8291. It comes with `web-push`, without types. */
-const { decrypt } = createRequire(import.meta.url)("http_ece") as {
+const encryption = createRequire(import.meta.url)("http_ece") as {
   decrypt(
     body: Buffer,
     params: {
@@ -44,13 +44,11 @@ export async function openPushService(): Promise<PushService> {
   const p256dh = privateKey.generateKeys("base64url");
   const authSecret = randomBytes(16);
   const heard: Pushed[] = [];
-  const server = createServer(async (incoming, outgoing) => {
-    const { headers } = incoming;
-    const body = await buffer(incoming);
+  const take = ({ headers }: IncomingMessage, body: Buffer): void => {
     const isOld = headers["content-encoding"] === "aesgcm";
     const member = (header: string | string[] | undefined, name: string) =>
       new RegExp(`(?:^|[;,\\s])${name}=([^;,]+)`).exec(String(header))?.[1];
-    const plain = decrypt(body, {
+    const plain = encryption.decrypt(body, {
       privateKey,
       authSecret,
       ...(isOld
@@ -65,7 +63,13 @@ export async function openPushService(): Promise<PushService> {
       authorization: headers.authorization ?? "",
       body: JSON.parse(plain.toString()) as Record<string, unknown>,
     });
-    outgoing.writeHead(201).end();
+  };
+  const server = createServer((incoming, outgoing) => {
+    void buffer(incoming)
+      .then((body) => take(incoming, body))
+      .then(() => outgoing.writeHead(201).end())
+      // What cannot be read is refused, and never heard.
+      .catch(() => outgoing.writeHead(400).end());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -102,7 +102,9 @@ export async function openFront({
     incoming.pipe(asked);
   });
   server.on("upgrade", (incoming, socket, head: Buffer) => {
-    const lines = Object.entries(headersOf(incoming)).map(([name, value]) => `${name}: ${value}`);
+    const lines = Object.entries(headersOf(incoming)).map(
+      ([name, value]) => `${name}: ${String(value)}`,
+    );
     const further = connect(target, "127.0.0.1");
     further.write(`GET ${incoming.url} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
     further.write(head);

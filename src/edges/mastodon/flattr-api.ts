@@ -240,7 +240,7 @@ function requireMoney({ showsMoney }: Caller): void {
 /** The text by which a thing is named: an address or a handle. */
 function nameIn(params: Params): string {
   const text = (params.text("url") ?? params.text("acct") ?? "").trim();
-  if (text === "") throw new Refusal("url_invalid", { url: "" });
+  if (text === "" || text.includes("\0")) throw new Refusal("url_invalid", { url: "" });
   return text;
 }
 

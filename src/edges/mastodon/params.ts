@@ -179,14 +179,18 @@ async function formOf(
   request: Request,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<[string, string | Upload][]> {
-  const type = request.headers.get("content-type")!;
-  let form: FormData;
-  try {
-    const named = withFileNames(type, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-    form = await new Response(named, { headers: { "content-type": type } }).formData();
-  } catch {
-    throw new BodyError(400, "The multipart body is not well formed.");
-  }
+  const broken = () => new BodyError(400, "The multipart body is not well formed.");
+  const said = request.headers.get("content-type")!;
+  const boundary = /;\s*boundary="?([^";]+)/i.exec(said)?.[1]?.trim();
+  if (boundary === undefined) throw broken();
+  const named = withFileNames(boundary, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+  // The parser goes by the boundary by which the parts were counted, whatever else was said.
+  const type = `multipart/form-data; boundary="${boundary}"`;
+  const form = await new Response(named, { headers: { "content-type": type } })
+    .formData()
+    .catch(() => {
+      throw broken();
+    });
   return Promise.all(
     [...form].map(async ([name, value]): Promise<[string, string | Upload]> => [
       name,
@@ -200,15 +204,16 @@ async function formOf(
 /**
  * Gives a name to files that come without one, as `form-data` of Node sends bytes: their kind alone tells them from
  * texts, and the parser goes by the name.
+ *
+ * @throws BodyError when there are more parts than fields may be: the parser would read all of them, however many
  */
-function withFileNames(type: string, body: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
-  const boundary = /boundary="?([^";]+)/i.exec(type)?.[1];
-  if (boundary === undefined) return body;
+function withFileNames(boundary: string, body: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
   const mark = Buffer.from(`--${boundary}\r\n`);
   const parts: Buffer[] = [];
   let taken = 0;
-  let left = FIELDS_MAX;
-  for (let from = body.indexOf(mark); from !== -1 && (left -= 1) >= 0;) {
+  let from = body.indexOf(mark);
+  for (let seen = 0; from !== -1; seen += 1) {
+    if (seen === FIELDS_MAX) throw new BodyError(400, "The request holds too many fields.");
     const [head] = body.toString("latin1", from, from + PART_HEAD_BYTES_MAX).split("\r\n\r\n", 1);
     const said = /^content-disposition:.*$/im.exec(head!);
     const isFile = /^content-type:(?!\s*text\/)/im.test(head!);

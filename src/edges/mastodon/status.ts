@@ -25,6 +25,10 @@ export const VISIBILITY_NAMES = {
 
 /** Cleaned HTML that is kept ready: cleaning is the dearest part of a timeline, and pages show the same posts again. */
 const CLEAN_MAX = 5_000;
+
+/** Longer HTML is cleaned each time: strangers write it, and all that is kept must fit into memory. In characters. */
+const CLEAN_CHARS_MAX = 10_000;
+
 const cleaned = recent<string, string>(CLEAN_MAX);
 
 /** Those of these posts and boosts that the caller may see, in this order. */
@@ -164,7 +168,7 @@ function contentOf(post: SeenPost, origin: string, showsMoney: boolean): string 
   const known = cleaned.get(key);
   if (known !== undefined) return known;
   const made = cleanHtml(html ?? "");
-  cleaned.set(key, made);
+  if (made.length <= CLEAN_CHARS_MAX) cleaned.set(key, made);
   return made;
 }
 

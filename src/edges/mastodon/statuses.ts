@@ -9,7 +9,7 @@ import { editsOf } from "../../features/post/history.ts";
 import { bookmarkPost, pinPost, unbookmarkPost, unpinPost } from "../../features/post/keep.ts";
 import { MENTIONS_MAX } from "../../features/post/marks.ts";
 import type { Visibility } from "../../features/post/note.ts";
-import type { NewPoll } from "../../features/post/poll.ts";
+import { type NewPoll, POLL_SECONDS_MAX } from "../../features/post/poll.ts";
 import { findTarget, type Target } from "../../features/post/see.ts";
 import { marksOf, renderText } from "../../features/post/text.ts";
 import { muteThread, unmuteThread, wantReplies } from "../../features/post/thread.ts";
@@ -301,10 +301,12 @@ function pollOf(params: Params, at: ReturnType<ClientParts["clock"]["now"]>): Ne
   const poll = params.record("poll");
   const options = poll?.list("options");
   if (poll === undefined || options === undefined || options.length === 0) return undefined;
+  // What is longer is too long, and some of it no instant.
+  const seconds = Math.min(poll.whole("expires_in") ?? 0, POLL_SECONDS_MAX + 1);
   return {
     options,
     isMultiple: poll.flag("multiple") ?? false,
-    endsAt: at.add({ seconds: poll.whole("expires_in") ?? 0 }),
+    endsAt: at.add({ seconds }),
   };
 }
 

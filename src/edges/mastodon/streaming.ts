@@ -283,6 +283,8 @@ function secretOf({ headers }: IncomingMessage, url: URL): string | undefined {
 function refuse(socket: Duplex, { status, message }: Refused): void {
   if (socket.destroyed) return;
   const body = JSON.stringify({ error: message, error_description: `${message}.` });
+  // Nothing else watches it any more: whoever never hangs up would keep it for ever.
+  socket.once("finish", () => socket.destroy());
   socket.end(
     [
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,

@@ -57,7 +57,9 @@ export function streamNamed(
     case "hashtag":
     case "hashtag:local": {
       const plain = tag?.replace(/^#/, "").normalize("NFKC").toLowerCase() ?? "";
-      if (plain === "" || plain.length > TAG_CHARS_MAX || !plain.isWellFormed()) return undefined;
+      // All streams of a node are looked up in one question: what the database cannot read would silence them all.
+      const isTag = plain.length <= TAG_CHARS_MAX && plain.isWellFormed() && !/\p{Cc}/u.test(plain);
+      if (plain === "" || !isTag) return undefined;
       return {
         key: `${name} ${plain}`,
         // As it was asked for: by that clients find their own.

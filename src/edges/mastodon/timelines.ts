@@ -119,7 +119,7 @@ export const timelineRoutes = (parts: ClientParts) => {
     .get("/api/v1/trends/links", (c) => c.json([]));
 };
 
-/** A hashtag as it is kept. */
+/** A hashtag as it is kept; without what the database cannot read. */
 export function tagIn(text: string): string {
-  return text.replace(/^#/, "").normalize("NFKC").toLowerCase().slice(0, 200);
+  return text.replaceAll("\0", "").replace(/^#/, "").normalize("NFKC").toLowerCase().slice(0, 200);
 }

@@ -30,7 +30,7 @@ export interface Declined {
   readonly waitSeconds?: number;
 }
 
-/** The fields of name and password, and what was wrong with the ones before. */
+/** The fields of name and password, and what was wrong with the ones before: a long page is shown from there. */
 export function signInFields(words: Words, typed = "", declined?: Declined): Html {
   return html`${declined === undefined ? "" : html`<p class="alert" role="alert">${declined.sentence}</p>`}
     <p>
@@ -55,6 +55,7 @@ export function signInFields(words: Words, typed = "", declined?: Declined): Htm
         required
         maxlength="256"
         autocomplete="current-password"
+        ${declined === undefined ? "" : "autofocus"}
       />
     </p>`;
 }

@@ -81,14 +81,18 @@ export function compileKeywords(keywords: readonly Keyword[]): Compiled {
 /** The places of the words that stand in a text, each once, in their order. */
 export function matchedIn({ root, words }: Compiled, written: string): readonly number[] {
   const text = ` ${comparable(written)} `;
+  const { begins, ends } = edgesOf(text);
   const found = new Set<number>();
   let node = root;
   for (let n = 0; n < text.length && found.size < words.length; n += 1) {
     node = follow(root, node, text.charCodeAt(n));
     let ending: Node | undefined = node.words.length > 0 ? node : node.shorter;
     for (; ending !== undefined; ending = ending.shorter)
-      for (const place of ending.words)
-        if (!found.has(place) && standsAt(text, n + 1, words[place]!)) found.add(place);
+      for (const place of ending.words) {
+        const { text: word, startsWord, endsWord } = words[place]!;
+        const isInside = (endsWord && begins(n + 1)) || (startsWord && ends(n + 1 - word.length));
+        if (!isInside) found.add(place);
+      }
   }
   return [...found].toSorted((a, b) => a - b);
 }
@@ -106,14 +110,14 @@ function follow(root: Node, from: Node | undefined, unit: number): Node {
   return root;
 }
 
-function standsAt(
-  text: string,
-  end: number,
-  { text: word, startsWord, endsWord }: Compiled["words"][number],
-): boolean {
-  const start = end - word.length;
-  return (
-    !(startsWord && ENDS_IN_WORD.test(text.slice(Math.max(start - 2, 0), start))) &&
-    !(endsWord && BEGINS_WITH_WORD.test(text.slice(end, end + 2)))
-  );
+/** Whether a letter or digit begins or ends at a place of a text; looked at once, however many words end there. */
+function edgesOf(text: string) {
+  const once = (isThere: (place: number) => boolean) => {
+    const known = new Int8Array(text.length + 1);
+    return (place: number): boolean => (known[place] ||= isThere(place) ? 1 : -1) === 1;
+  };
+  return {
+    begins: once((place) => BEGINS_WITH_WORD.test(text.slice(place, place + 2))),
+    ends: once((place) => ENDS_IN_WORD.test(text.slice(Math.max(place - 2, 0), place))),
+  };
 }

@@ -64,6 +64,9 @@ const FILTERS_MAX = 200;
 const KEYWORDS_MAX = 500;
 const POSTS_MAX = 1_000;
 
+/** Characters of all words together: making them ready takes milliseconds then, for each page and each post in a stream. */
+const WORDS_CHARS_MAX = 10_000;
+
 /** Characters of a title, and of a word or phrase. */
 const TITLE_CHARS_MAX = 200;
 const KEYWORD_CHARS_MAX = 100;
@@ -288,12 +291,15 @@ async function writeKeywords(
           .returning({ id: filterKeyword.id });
     if (done === undefined) throw new Refusal("not_found");
   }
-  const [{ many } = { many: 0 }] = await tx
-    .select({ many: count() })
+  const [{ many, chars } = { many: 0, chars: 0 }] = await tx
+    .select({
+      many: count(),
+      chars: sql<number>`COALESCE(sum(length(${filterKeyword.keyword})), 0)::int`,
+    })
     .from(filterKeyword)
     .innerJoin(filter, eq(filter.id, filterKeyword.filter))
     .where(eq(filter.account, account.id));
-  if (many > KEYWORDS_MAX) throw tooMany();
+  if (many > KEYWORDS_MAX || chars > WORDS_CHARS_MAX) throw tooMany();
 }
 
 async function found(tx: Tx | Drizzle, account: Account, id: bigint): Promise<OwnFilter> {
@@ -365,7 +371,9 @@ function isText(text: string, charsMax: number): boolean {
 }
 
 function tooMany(): Refusal {
-  return invalid(`all filters together have at most ${KEYWORDS_MAX} words`);
+  return invalid(
+    `all filters together have at most ${KEYWORDS_MAX} words, and these ${WORDS_CHARS_MAX} characters`,
+  );
 }
 
 function invalid(rule: string): Refusal {

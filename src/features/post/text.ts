@@ -25,8 +25,8 @@ const MARKS_MAX = 100;
 const MARK =
   /(https?:\/\/[^\s<>"'`]+)|(?<![\p{L}\p{N}_/@.])(@[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?(?:@[a-z0-9.-]*[a-z0-9](?::\d{1,5})?)?)|(?<![\p{L}\p{N}_/&#])#([\p{L}\p{N}\p{M}_]{1,100})/giu;
 
-/** Punctuation that ends a sentence rather than an address. */
-const TRAILING = /[.,;:!?)\]}]+$/;
+/** Punctuation that ends a sentence rather than an address; tried once for each run of it, however long that is. */
+const TRAILING = /(?<![.,;:!?)\]}])[.,;:!?)\]}]+$/;
 
 type Piece =
   | { readonly kind: "text"; readonly text: string }
