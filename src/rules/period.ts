@@ -15,9 +15,12 @@ export function parsePeriod(text: string): Period | undefined {
   return /^\d{4}-(0[1-9]|1[0-2])$/.test(text) ? (text as Period) : undefined;
 }
 
-/** The month in which an instant lies. */
+/** What follows the month in `2026-11-10T12:00:00.000Z`. */
+const AFTER_MONTH = "-10T12:00:00.000Z".length;
+
+/** The month in which an instant lies. Asked for each post of a page, so by `Date`, which counts in UTC as well. */
 export function periodOf(at: Temporal.Instant): Period {
-  return at.toZonedDateTimeISO("UTC").toPlainDate().toPlainYearMonth().toString() as Period;
+  return new Date(at.epochMilliseconds).toISOString().slice(0, -AFTER_MONTH) as Period;
 }
 
 /** The month that comes `months` later, or earlier when negative. */

@@ -74,10 +74,15 @@ export function urlOf({ host, database, user }: Address): string {
   return `postgres://${encodeURIComponent(user)}@localhost/${encodeURIComponent(database)}?host=${encodeURIComponent(host)}`;
 }
 
-/** Opens both clients. Nothing is sent before the first query. */
+/**
+ * Opens both clients. Nothing is sent before the first query.
+ *
+ * @param onnotice hears what the server says beside its answers, such as how it worked
+ */
 export function openClients(
   url: string,
   connections = CONNECTIONS_MAX,
+  onnotice: (notice: postgres.Notice) => void = () => {},
 ): { drizzle: Drizzle; sql: Sql; end: () => Promise<void> } {
   const options = {
     ...addressOf(url),
@@ -88,7 +93,7 @@ export function openClients(
     max_lifetime: null,
     // A server that comes back is found at once; the default waits up to twenty seconds.
     backoff: () => RECONNECT_SECONDS,
-    onnotice: () => {},
+    onnotice,
     connection: { application_name: "fediflattr", timezone: "UTC" },
   };
   const forDrizzle = postgres(options);

@@ -15,12 +15,18 @@ export interface Clock {
 /** The machine's clock, with the domain's time shifted by `CLOCK_OFFSET` (calendar units are added in UTC). */
 export function machineClock(offset: Temporal.Duration = new Temporal.Duration()): Clock {
   const real = () => Temporal.Now.instant();
+  if (offset.blank) return { real, now: real };
   return { real, now: () => real().toZonedDateTimeISO("UTC").add(offset).toInstant() };
+}
+
+/** An instant to the millisecond, such as `2026-11-10T12:00:00.000Z`. A page shows dozens, and `Date` is quicker at it. */
+export function isoTime(at: Temporal.Instant): string {
+  return new Date(at.epochMilliseconds).toISOString();
 }
 
 /** An instant as PostgreSQL reads it. */
 export function sqlTime(at: Temporal.Instant): string {
-  return at.toString({ smallestUnit: "millisecond" });
+  return isoTime(at);
 }
 
 /** An instant that PostgreSQL wrote. */

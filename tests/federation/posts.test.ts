@@ -71,6 +71,15 @@ describe("posts", () => {
     expect(await postAt(database, object.id)).toMatchObject({ visibility });
   });
 
+  test("are kept when long words are cut within a character", async () => {
+    const { database, house, ann } = await followed();
+    const name = `${"x".repeat(1_499)}😀`;
+    const file = { type: "Document", mediaType: "image/png", url: "https://far.example/1.png" };
+    const object = note(ann.uri, { attachment: [{ ...file, name }] });
+    await ann.send(house, { type: "Create", object });
+    expect(await postAt(database, object.id)).toBeDefined();
+  });
+
   test("do not take the address of their author: who flattrs him means him", async () => {
     const { database, house, ann } = await followed();
     const said = note(ann.uri);

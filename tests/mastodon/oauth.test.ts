@@ -278,6 +278,17 @@ describe("registering an app", () => {
     expect(app["name"]).toMatch(/^Tusky gpj/);
   });
 
+  test("nobody uploads without having signed in", async () => {
+    const { api } = await instance();
+    const file = 'Content-Disposition: form-data; name="a"; filename="a"';
+    const answer = await api.request(`${TEST_ORIGIN}/api/v1/apps`, {
+      method: "POST",
+      body: `--mark\r\n${file}\r\n\r\n${"x".repeat(300_000)}\r\n--mark--\r\n`,
+      headers: { "content-type": "multipart/form-data; boundary=mark" },
+    });
+    expect(answer.status).toBe(413);
+  });
+
   test("nobody fills the table", async () => {
     const { json } = await instance();
     const statuses: number[] = [];

@@ -1,10 +1,13 @@
 import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
+import type { Caller, ClientEnv } from "../../src/edges/mastodon/frame.ts";
 import { paramsOf } from "../../src/edges/mastodon/params.ts";
 
 /** Each part as it is written, with its head. */
 async function readAs(parts: readonly string[]) {
-  const app = new Hono().post("/", async (c) => {
+  const app = new Hono<ClientEnv>().post("/", async (c) => {
+    // Somebody who has signed in.
+    c.set("caller", {} as Caller);
     const params = await paramsOf(c);
     const file = params.file("file");
     return c.json({

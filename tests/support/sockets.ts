@@ -136,7 +136,7 @@ export class NotOpened extends Error {
 
 /** Opens a socket. @throws NotOpened */
 export async function ear(
-  node: StreamNode,
+  node: Pick<StreamNode, "url">,
   {
     path = "/api/v1/streaming",
     protocol,
@@ -197,7 +197,7 @@ export async function ear(
 
 /** An open socket that listens to these streams. */
 export async function listener(
-  node: StreamNode,
+  node: Pick<StreamNode, "url">,
   secret: string,
   ...streams: readonly (string | readonly [string, Record<string, unknown>])[]
 ): Promise<Ear> {

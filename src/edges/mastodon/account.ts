@@ -2,8 +2,9 @@
 
 import type { ActorId } from "../../features/account/actor.ts";
 import { type SeenActor, seeActors } from "../../features/account/see.ts";
-import { cleanHtml, cleanName } from "../../features/post/clean.ts";
-import type { Temporal } from "../../store/time.ts";
+import { cleanName } from "../../features/post/clean.ts";
+import { isoTime, type Temporal } from "../../store/time.ts";
+import { cleaned } from "./cleaned.ts";
 import type { ClientParts } from "./frame.ts";
 
 /** A JSON object of the client API. */
@@ -58,8 +59,8 @@ function accountEntity(one: SeenActor, origin: string, movedTo: SeenActor | unde
     group: one.kind === "Group",
     discoverable: one.isDiscoverable ?? true,
     indexable: one.isIndexable,
-    created_at: `${one.since.toString().slice(0, 10)}T00:00:00.000Z`,
-    note: cleanHtml(one.summary ?? ""),
+    created_at: `${isoTime(one.since).slice(0, 10)}T00:00:00.000Z`,
+    note: cleaned(one.summary ?? ""),
     url: one.url ?? one.uri,
     uri: one.uri,
     avatar,
@@ -69,14 +70,14 @@ function accountEntity(one: SeenActor, origin: string, movedTo: SeenActor | unde
     followers_count: one.followers,
     following_count: one.following,
     statuses_count: one.posts,
-    last_status_at: one.lastPostAt === undefined ? null : one.lastPostAt.toString().slice(0, 10),
+    last_status_at: one.lastPostAt === undefined ? null : isoTime(one.lastPostAt).slice(0, 10),
     hide_collections: false,
     noindex: !one.isIndexable,
     emojis: [],
     roles: [],
     fields: one.fields.map((field) => ({
       name: cleanName(field.name),
-      value: cleanHtml(field.value),
+      value: cleaned(field.value),
       verified_at: null,
     })),
     ...(movedTo === undefined ? {} : { moved: accountEntity(movedTo, origin, undefined) }),
@@ -86,5 +87,5 @@ function accountEntity(one: SeenActor, origin: string, movedTo: SeenActor | unde
 
 /** An instant as clients read it. */
 export function instantText(at: Temporal.Instant): string {
-  return at.toString({ smallestUnit: "millisecond" });
+  return isoTime(at);
 }

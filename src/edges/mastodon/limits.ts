@@ -4,6 +4,7 @@ import { createMiddleware } from "hono/factory";
 import type { Context, MiddlewareHandler } from "hono";
 import type { RateLimit, Rates, Taken } from "../../store/rates.ts";
 import { senderOf } from "../../store/sender.ts";
+import { isoTime } from "../../store/time.ts";
 import type { ClientEnv } from "./frame.ts";
 
 const MINUTE_MS = 60_000;
@@ -131,7 +132,7 @@ async function limited(
 function tell(c: Context<ClientEnv>, { limit, remaining, resetAt }: Counted): void {
   c.header("x-ratelimit-limit", String(limit));
   c.header("x-ratelimit-remaining", String(remaining));
-  c.header("x-ratelimit-reset", resetAt.toString({ smallestUnit: "millisecond" }));
+  c.header("x-ratelimit-reset", isoTime(resetAt));
 }
 
 function tooMany(c: Context<ClientEnv>, nearest: Counted): Response {

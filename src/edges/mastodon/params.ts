@@ -126,7 +126,9 @@ async function readParams(c: Context): Promise<Params> {
   fill(fields, new URL(c.req.url).searchParams);
   if (c.req.method === "GET" || c.req.method === "HEAD") return new Params(fields);
   const type = (c.req.header("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
-  const bytesMax = type === "multipart/form-data" ? UPLOAD_BYTES_MAX : BODY_BYTES_MAX;
+  // Strangers have nothing to upload.
+  const isUpload = type === "multipart/form-data" && c.get("caller") !== undefined;
+  const bytesMax = isUpload ? UPLOAD_BYTES_MAX : BODY_BYTES_MAX;
   const bytes = await bodyOf(c.req.raw, bytesMax);
   if (bytes.length === 0) return new Params(fields);
   switch (type) {

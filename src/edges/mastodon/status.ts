@@ -1,13 +1,12 @@
 /** Posts as clients read them. @see https://docs.joinmastodon.org/entities/Status/ */
 
-import { cleanHtml } from "../../features/post/clean.ts";
 import type { Poll } from "../../features/post/schema.ts";
 import { type SeenPost, type SeenStatus, seePosts } from "../../features/post/see.ts";
 import { renderText, tagAddress } from "../../features/post/text.ts";
 import { periodOf } from "../../rules/period.ts";
-import { recent } from "../../store/recent.ts";
 import { Temporal } from "../../store/time.ts";
 import { accountEntities, type Entity, instantText } from "./account.ts";
+import { cleaned } from "./cleaned.ts";
 import type { Caller, ClientParts } from "./frame.ts";
 import { mediaEntity } from "./media-entity.ts";
 import { clickValue } from "./money.ts";
@@ -22,14 +21,6 @@ export const VISIBILITY_NAMES = {
   followers: "private",
   direct: "direct",
 } as const;
-
-/** Cleaned HTML that is kept ready: cleaning is the dearest part of a timeline, and pages show the same posts again. */
-const CLEAN_MAX = 5_000;
-
-/** Longer HTML is cleaned each time: strangers write it, and all that is kept must fit into memory. In characters. */
-const CLEAN_CHARS_MAX = 10_000;
-
-const cleaned = recent<string, string>(CLEAN_MAX);
 
 /** Those of these posts and boosts that the caller may see, in this order. */
 export async function statusEntities(
@@ -160,16 +151,10 @@ function wrapper({ id, boost }: SeenStatus, booster: Entity, inner: Entity): Ent
 
 /** Messages of `@flattr` have a second form with amounts: only apps that may show them ever get it. */
 function contentOf(post: SeenPost, origin: string, showsMoney: boolean): string {
-  const { id, text, html, editedAt } = post;
+  const { text, html } = post;
   if (text !== null && !(showsMoney && html !== null))
     return renderText(text, post.mentions, origin);
-  // The words themselves are the key: two instances may live in one process.
-  const key = `${origin} ${id} ${editedAt?.epochMilliseconds ?? 0} ${html?.length ?? 0}`;
-  const known = cleaned.get(key);
-  if (known !== undefined) return known;
-  const made = cleanHtml(html ?? "");
-  if (made.length <= CLEAN_CHARS_MAX) cleaned.set(key, made);
-  return made;
+  return cleaned(html ?? "");
 }
 
 /** A poll. @see https://docs.joinmastodon.org/entities/Poll/ */

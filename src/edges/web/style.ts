@@ -15,6 +15,7 @@ main, footer { max-width: var(--measure); margin-inline: auto; padding: 1.5rem 1
 h1 { margin: 1.5rem 0 0; color: var(--accent); font-size: clamp(2rem, 8vw, 3rem); line-height: 1.1; }
 h2 { margin: 2rem 0 .25rem; font-size: 1.125rem; }
 p { margin: .25rem 0; }
+ul { padding-inline-start: 1.25rem; }
 .host, footer { color: var(--quiet); }
 .lead { margin-top: 1.5rem; font-size: 1.25rem; }
 a { color: var(--accent); }

@@ -61,7 +61,7 @@ const en = {
   appMay: "This app wants to:",
   mayNever: "It never sees your password, and cannot pay money in or out.",
   maySpend:
-    "It may flattr from your budget: each favourite in this app is a flattr, and at the end of the month your budget is divided over them.",
+    "It may flattr from your budget: each favourite in this app is a flattr, and at the end of the month your budget is divided equally among them.",
   showsMoney: "Show my money figures in this app",
   showsMoneyNote: "Budget and amounts. Without this it sees counts, never amounts.",
   notFlattrs: "Favourites from this app are not flattrs",
@@ -169,7 +169,7 @@ const de: Words = {
   appMay: "Diese App möchte:",
   mayNever: "Sie sieht nie dein Passwort und kann kein Geld ein- oder auszahlen.",
   maySpend:
-    "Sie darf aus deinem Budget flattrn: Jeder Favorit in dieser App ist ein Flattr, und am Ende des Monats wird dein Budget darauf verteilt.",
+    "Sie darf aus deinem Budget flattrn: Jeder Favorit in dieser App ist ein Flattr, und am Ende des Monats wird dein Budget zu gleichen Teilen darauf verteilt.",
   showsMoney: "Meine Geldbeträge in dieser App zeigen",
   showsMoneyNote: "Budget und Beträge. Sonst sieht sie nur Anzahlen, nie Beträge.",
   notFlattrs: "Favoriten aus dieser App sind keine Flattrs",
@@ -277,7 +277,7 @@ const nl: Words = {
   appMay: "Deze app wil:",
   mayNever: "De app ziet nooit je wachtwoord en kan geen geld storten of opnemen.",
   maySpend:
-    "De app mag flattrn uit je budget: elke favoriet in deze app is een flattr, en aan het eind van de maand wordt je budget erover verdeeld.",
+    "De app mag flattrn uit je budget: elke favoriet in deze app is een flattr, en aan het eind van de maand wordt je budget er gelijk over verdeeld.",
   showsMoney: "Mijn bedragen in deze app tonen",
   showsMoneyNote: "Budget en bedragen. Anders ziet de app alleen aantallen, nooit bedragen.",
   notFlattrs: "Favorieten uit deze app zijn geen flattrs",

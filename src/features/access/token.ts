@@ -56,7 +56,7 @@ export async function createToken(
 const SECRET_CHARS_MAX = 200;
 
 /** How exactly it is known when a token was last used. */
-const USED_HOURS = 1;
+const USED_MS = 3_600_000;
 
 /** What a token allows; undefined when there is none. Asked of the database each time: one that ended is over at once. */
 export async function findToken(
@@ -72,7 +72,7 @@ export async function findToken(
     .where(eq(token.digest, digestOf(secret)));
   if (found === undefined) return undefined;
   const { usedAt } = found.token;
-  if (usedAt === null || usedAt.until(at).total({ unit: "hours" }) > USED_HOURS)
+  if (usedAt === null || at.epochMilliseconds - usedAt.epochMilliseconds > USED_MS)
     await database.drizzle.update(token).set({ usedAt: at }).where(eq(token.id, found.token.id));
   return {
     token: found.token.id,

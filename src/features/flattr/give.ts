@@ -3,6 +3,7 @@
 import { type Period, periodNumber, periodOf } from "../../rules/period.ts";
 import { type Database, retrying } from "../../store/database.ts";
 import { gather } from "../../store/gather.ts";
+import { recent } from "../../store/recent.ts";
 import { type Reason, Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import type { AccountId } from "../account/create.ts";
@@ -59,6 +60,7 @@ export async function giveFlattr(database: Database, gift: Gift): Promise<Given>
   return inOpenMonth(database, gift.at, async () => {
     for (;;) {
       const row = await clicksOf(database)(gift);
+      if (row === undefined) continue;
       const favourite = row.liked ?? row.standing ?? undefined;
       if (row.given !== null && (favourite !== undefined || gift.source === "click"))
         return { flattr: row.given, favourite, period, again: false };
@@ -83,6 +85,8 @@ interface Row {
   readonly liked: bigint | null;
   /** Otherwise the one that stood. */
   readonly standing: bigint | null;
+  /** Nothing was done, since the author of the post, somebody else of this instance, is to be told. */
+  readonly near: boolean;
   readonly known: boolean;
   /** It is to be a flattr. */
   readonly meant: boolean;
@@ -91,17 +95,38 @@ interface Row {
   readonly reason: string | null;
 }
 
-/** The clicks that wait for each open database; gone with it. */
-const clicks = new WeakMap<Database["sql"], (gift: Gift) => Promise<Row>>();
+/** Things whose author is of this instance, as far as they were clicked lately; what is missing is found again. */
+const NEAR_MAX = 10_000;
 
-function clicksOf(database: Database): (gift: Gift) => Promise<Row> {
+/** Gives one; undefined when it must be asked once more, since only now it is known that the author is told here. */
+type Click = (gift: Gift) => Promise<Row | undefined>;
+
+/** The clicks that wait for each open database; gone with it. */
+const clicks = new WeakMap<Database["sql"], Click>();
+
+function clicksOf(database: Database): Click {
   const known = clicks.get(database.sql);
   if (known !== undefined) return known;
-  const made = gather<Gift, Row>({
-    work: (gifts) => retrying(() => insertFlattrs(database, gifts)),
-    lane: ({ at }) => periodOf(at),
-    key: ({ patron, thing }) => `${patron} ${thing}`,
+  const near = recent<ThingId, true>(NEAR_MAX);
+  const give = gather<{ gift: Gift; isNear: boolean }, Row>({
+    work: (items) =>
+      retrying(() =>
+        insertFlattrs(
+          database,
+          items.map(({ gift }) => gift),
+          items[0]!.isNear,
+        ),
+      ),
+    lane: ({ gift: { at }, isNear }) => `${periodOf(at)} ${isNear}`,
+    key: ({ gift: { patron, thing } }) => `${patron} ${thing}`,
   });
+  const made: Click = async (gift) => {
+    const isNear = near.get(gift.thing) ?? false;
+    const row = await give({ gift, isNear });
+    if (isNear || !row.near) return row;
+    near.set(gift.thing, true);
+    return undefined;
+  };
   clicks.set(database.sql, made);
   return made;
 }
@@ -118,13 +143,44 @@ const HIDDEN = noticeHidden({
   at: "made.at",
 });
 
-/** Gives flattrs and favourites of one month, no two of them by the same patron for the same thing. */
-async function insertFlattrs({ sql, settings }: Database, gifts: readonly Gift[]): Promise<Row[]> {
+/**
+ * Gives flattrs and favourites of one month, no two of them by the same patron for the same thing. What most clicks do
+ * not need is left out of the statement: steps cost something, also when they have nothing to do.
+ *
+ * @param isNear tells authors of this instance; otherwise nothing is done about their posts
+ */
+async function insertFlattrs(
+  { sql, settings }: Database,
+  gifts: readonly Gift[],
+  isNear: boolean,
+): Promise<Row[]> {
   const month = periodNumber(periodOf(gifts[0]!.at));
   const column = (of: (gift: Gift) => unknown) => sql.array(gifts.map(of) as string[], TEXTS);
+  // A favourite that is no flattr, or not the one by which the flattr of this month came.
+  const plain = gifts.some(({ source }) => source === "favourite")
+    ? sql`
+      UNION ALL
+      SELECT new_id(gift.at), gift.thing, gift.actor, NULL, gift.private, gift.at FROM gift LEFT JOIN verdict USING (n)
+       WHERE gift.source = 'favourite' AND gift.mode IS NOT NULL AND gift.split IS NOT NULL AND NOT gift.near
+         AND (NOT gift.meant OR verdict.pays IS NOT TRUE
+              OR EXISTS (SELECT FROM flattr f WHERE f.period = ${month} AND f.patron = gift.patron AND f.thing = gift.thing))
+         AND NOT EXISTS (SELECT FROM given WHERE given.patron = gift.patron AND given.thing = gift.thing)
+         AND NOT EXISTS (SELECT FROM favourite v WHERE v.thing = gift.thing AND v.actor = gift.actor)`
+    : sql``;
+  const noticing = isNear
+    ? sql`,
+    noticing AS (
+      SELECT w.id AS account, 'favourite' AS kind, made.actor, made.post, made.at
+        FROM made JOIN account w ON w.actor = made.author
+       WHERE made.uri IS NOT NULL AND made.author <> made.actor AND NOT ${sql.unsafe(HIDDEN)}),
+    ${sql.unsafe(NOTICE_STEPS)}`
+    : sql``;
+  const near = isNear
+    ? sql`false`
+    : sql`EXISTS (SELECT FROM account w WHERE w.actor = o.author AND w.id <> g.patron)`;
   return sql<Row[]>`
     WITH gift AS MATERIALIZED (
-      SELECT g.n, g.source, g.at, g.patron, g.thing, p.actor, p.flattr_mode AS mode, t.split, o.id AS post, o.author,
+      SELECT g.n, g.source, g.at, g.patron, g.thing, p.actor, p.flattr_mode AS mode, t.split, o.id AS post, o.author, ${near} AS near,
              g.source = 'click' OR (g.counts AND p.flattr_mode = 'all') AS meant,
              COALESCE(g.private, p.flattrs_private) OR COALESCE(o.visibility NOT IN ('public', 'unlisted'), false) AS private
         FROM unnest(${column(({ patron }) => String(patron))}::bigint[], ${column(({ thing }) => String(thing))}::bigint[],
@@ -146,19 +202,11 @@ async function insertFlattrs({ sql, settings }: Database, gifts: readonly Gift[]
       INSERT INTO flattr (period, id, patron, thing, split, source, private, at)
       SELECT ${month}, new_id(gift.at), gift.patron, gift.thing, gift.split, gift.source, gift.private, gift.at
         FROM gift JOIN verdict USING (n)
-       WHERE gift.mode IS NOT NULL AND verdict.pays AND gift.meant
+       WHERE gift.mode IS NOT NULL AND verdict.pays AND gift.meant AND NOT gift.near
       ON CONFLICT (period, patron, thing) DO NOTHING
       RETURNING id, patron, thing),
     liking AS (
-      SELECT given.id, given.thing, gift.actor, ${month}::int AS period, gift.private, gift.at FROM given JOIN gift USING (patron, thing)
-      UNION ALL
-      -- A favourite that is no flattr, or not the one by which the flattr of this month came.
-      SELECT new_id(gift.at), gift.thing, gift.actor, NULL, gift.private, gift.at FROM gift LEFT JOIN verdict USING (n)
-       WHERE gift.source = 'favourite' AND gift.mode IS NOT NULL AND gift.split IS NOT NULL
-         AND (NOT gift.meant OR verdict.pays IS NOT TRUE
-              OR EXISTS (SELECT FROM flattr f WHERE f.period = ${month} AND f.patron = gift.patron AND f.thing = gift.thing))
-         AND NOT EXISTS (SELECT FROM given WHERE given.patron = gift.patron AND given.thing = gift.thing)
-         AND NOT EXISTS (SELECT FROM favourite v WHERE v.thing = gift.thing AND v.actor = gift.actor)),
+      SELECT given.id, given.thing, gift.actor, ${month}::int AS period, gift.private, gift.at FROM given JOIN gift USING (patron, thing)${plain}),
     liked AS (
       INSERT INTO favourite AS v (actor, thing, id, uri, period, at)
       SELECT actor, thing, id, CASE WHEN NOT private THEN ${`${settings.origin}/likes/`} || id END, period, at FROM liking
@@ -175,19 +223,14 @@ async function insertFlattrs({ sql, settings }: Database, gifts: readonly Gift[]
       SELECT new_id(made.at), 'Like', made.id, made.patron, made.thing, made.period, payee.payee, made.at, made.patron # made.thing
         FROM made JOIN payee USING (n)
        WHERE made.uri IS NOT NULL AND payee.host <> ${new URL(settings.origin).host}
-         AND COALESCE(payee.reason, 'payee_declined') = 'payee_declined'),
-    noticing AS (
-      SELECT w.id AS account, 'favourite' AS kind, made.actor, made.post, made.at
-        FROM made JOIN account w ON w.actor = made.author
-       WHERE made.uri IS NOT NULL AND made.author <> made.actor AND NOT ${sql.unsafe(HIDDEN)}),
-    ${sql.unsafe(NOTICE_STEPS)}
-    SELECT gift.mode, gift.split IS NOT NULL AS known, given.id AS given, made.id AS liked,
+         AND COALESCE(payee.reason, 'payee_declined') = 'payee_declined')${noticing}
+    SELECT gift.mode, gift.near, gift.split IS NOT NULL AS known, given.id AS given, made.id AS liked,
            CASE WHEN given.id IS NULL THEN
              (SELECT id FROM flattr f WHERE f.period = ${month} AND f.patron = gift.patron AND f.thing = gift.thing) END AS earlier,
            CASE WHEN made.id IS NULL THEN
              (SELECT id FROM favourite v WHERE v.thing = gift.thing AND v.actor = gift.actor) END AS standing,
            COALESCE(gift.meant, false) AS meant, COALESCE(verdict.pays, false) AS pays, COALESCE(verdict.own, false) AS own, verdict.reason,
-           (SELECT count(*) FROM pushed) AS pushed
+           ${isNear ? sql`(SELECT count(*) FROM pushed)` : sql`0`} AS pushed
       FROM gift
       LEFT JOIN verdict USING (n)
       LEFT JOIN given USING (patron, thing)

@@ -124,12 +124,12 @@ function isIn(sql: Sql, range: GroupRange): Condition {
 
 /** True for notifications `n` of people who are there, whom the account wants to hear of, about posts it may read. */
 function isWanted(sql: Sql, { id, actor }: Account, at: Temporal.Instant): Condition {
-  return sql`(EXISTS (SELECT FROM actor a WHERE a.id = n.actor AND a.deleted_at IS NULL)
+  return sql`(EXISTS (SELECT FROM actor a WHERE a.id = n.actor AND a.deleted_at IS NULL OFFSET 0)
     AND NOT EXISTS (SELECT FROM mute mu WHERE mu.account = ${id} AND mu.actor = n.actor AND mu.hides_notifications
-                       AND (mu.until IS NULL OR mu.until > ${sqlTime(at)}::timestamptz))
-    AND NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = ${actor} AND pb.blocked = n.actor)
-    AND NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = n.actor AND pb.blocked = ${actor})
-    AND (n.post IS NULL OR EXISTS (SELECT FROM post p WHERE p.id = n.post AND ${mayRead(sql, { id, actor })})))`;
+                       AND (mu.until IS NULL OR mu.until > ${sqlTime(at)}::timestamptz) OFFSET 0)
+    AND NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = ${actor} AND pb.blocked = n.actor OFFSET 0)
+    AND NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = n.actor AND pb.blocked = ${actor} OFFSET 0)
+    AND (n.post IS NULL OR EXISTS (SELECT FROM post p WHERE p.id = n.post AND ${mayRead(sql, { id, actor })} OFFSET 0)))`;
 }
 
 function noticed({ id, kind, actor, post }: Row): Noticed {

@@ -226,7 +226,10 @@ function mediaTypeOf(value: unknown): string | null {
 }
 
 function wordsOf(value: unknown): string | null {
-  const words = plainText(textOf(value) ?? "").slice(0, WORDS_CHARS_MAX);
+  // A cut may go through a character, and JSON in the database holds none that is half.
+  const words = plainText(textOf(value) ?? "")
+    .slice(0, WORDS_CHARS_MAX)
+    .toWellFormed();
   return words === "" ? null : words;
 }
 

@@ -155,9 +155,9 @@ function ownMarks(sql: Sql, viewer: Viewer | undefined, at: Temporal.Instant) {
                false AS is_flattred, NULL::jsonb AS choices`;
   const { id, actor } = viewer;
   return sql`
-    EXISTS (SELECT FROM favourite f WHERE f.thing = p.thing AND f.actor = ${actor}) AS is_favourite,
-    EXISTS (SELECT FROM boost o WHERE o.post = p.id AND o.actor = ${actor}) AS is_boosted,
-    EXISTS (SELECT FROM bookmark k WHERE k.account = ${id} AND k.post = p.id) AS is_bookmarked,
+    EXISTS (SELECT FROM favourite f WHERE f.thing = p.thing AND f.actor = ${actor} OFFSET 0) AS is_favourite,
+    EXISTS (SELECT FROM boost o WHERE o.post = p.id AND o.actor = ${actor} OFFSET 0) AS is_boosted,
+    EXISTS (SELECT FROM bookmark k WHERE k.account = ${id} AND k.post = p.id OFFSET 0) AS is_bookmarked,
     p.pinned_at IS NOT NULL AS is_pinned,
     CASE WHEN EXISTS (SELECT FROM thread_mute tm WHERE tm.account = ${id}) THEN EXISTS (
       WITH RECURSIVE above AS (
@@ -167,7 +167,7 @@ function ownMarks(sql: Sql, viewer: Viewer | undefined, at: Temporal.Instant) {
           FROM above LEFT JOIN thing ht ON ht.uri = above.in_reply_to LEFT JOIN post hp ON hp.thing = ht.id
          WHERE above.in_reply_to IS NOT NULL AND above.level < ${THREAD_DEPTH_MAX})
       SELECT FROM above JOIN thread_mute tm ON tm.account = ${id} AND tm.root = above.uri) ELSE false END AS is_muted,
-    EXISTS (SELECT FROM flattr f WHERE f.period = ${periodNumber(periodOf(at))} AND f.patron = ${id} AND f.thing = p.thing) AS is_flattred,
+    EXISTS (SELECT FROM flattr f WHERE f.period = ${periodNumber(periodOf(at))} AND f.patron = ${id} AND f.thing = p.thing OFFSET 0) AS is_flattred,
     CASE WHEN p.poll IS NOT NULL THEN
       (SELECT jsonb_agg(v.choice ORDER BY v.choice) FROM poll_vote v WHERE v.post = p.id AND v.actor = ${actor}) END AS choices`;
 }

@@ -18,6 +18,9 @@ export type Condition = ReturnType<Sql>;
 /**
  * True for posts `p` that the viewer may read: what everybody may, his own, those of people he follows for their
  * followers, and those that speak to him. Never of somebody who blocks him.
+ *
+ * `OFFSET 0`, here and in other conditions of this kind, makes PostgreSQL look each row up by itself: otherwise it may
+ * read all that the viewer ever did to have it at hand for a page of twenty.
  */
 export function mayRead(sql: Sql, viewer: Viewer | undefined): Condition {
   if (viewer === undefined)
@@ -25,10 +28,10 @@ export function mayRead(sql: Sql, viewer: Viewer | undefined): Condition {
   const { actor } = viewer;
   return sql`(p.deleted_at IS NULL
     AND (p.visibility IN ('public', 'unlisted') OR p.author = ${actor}
-         OR EXISTS (SELECT FROM post_mention pm WHERE pm.post = p.id AND pm.actor = ${actor})
+         OR EXISTS (SELECT FROM post_mention pm WHERE pm.post = p.id AND pm.actor = ${actor} OFFSET 0)
          OR (p.visibility = 'followers'
-             AND EXISTS (SELECT FROM follow fo WHERE fo.follower = ${actor} AND fo.followee = p.author AND fo.state = 'accepted')))
-    AND NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = p.author AND pb.blocked = ${actor}))`;
+             AND EXISTS (SELECT FROM follow fo WHERE fo.follower = ${actor} AND fo.followee = p.author AND fo.state = 'accepted' OFFSET 0)))
+    AND NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = p.author AND pb.blocked = ${actor} OFFSET 0))`;
 }
 
 /** True for actors whom the viewer wants to see: neither muted now, nor blocked by one of the two. */
@@ -40,7 +43,7 @@ export function wantsToSee(
 ): Condition {
   if (viewer === undefined) return sql`true`;
   return sql`(NOT EXISTS (SELECT FROM mute mu WHERE mu.account = ${viewer.id} AND mu.actor = ${actor}
-                             AND (mu.until IS NULL OR mu.until > ${sqlTime(at)}::timestamptz))
-    AND NOT EXISTS (SELECT FROM person_block pb
-                     WHERE (pb.blocker = ${viewer.actor} AND pb.blocked = ${actor}) OR (pb.blocker = ${actor} AND pb.blocked = ${viewer.actor})))`;
+                             AND (mu.until IS NULL OR mu.until > ${sqlTime(at)}::timestamptz) OFFSET 0)
+    AND NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = ${viewer.actor} AND pb.blocked = ${actor} OFFSET 0)
+    AND NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = ${actor} AND pb.blocked = ${viewer.actor} OFFSET 0))`;
 }

@@ -104,11 +104,11 @@ export async function searchPosts(
       JOIN actor a ON a.id = p.author
      WHERE (${author ?? null}::bigint IS NULL OR p.author = ${author ?? null}::bigint)
        AND (SELECT count(*) FROM unnest(${sql.array(others, TEXTS)}) AS wanted(word)
-             WHERE EXISTS (SELECT FROM post_word w WHERE w.word = wanted.word AND w.post = p.id)) = ${others.length}
+             WHERE EXISTS (SELECT FROM post_word w WHERE w.word = wanted.word AND w.post = p.id OFFSET 0)) = ${others.length}
        AND (p.author = ${viewer.actor}
             OR (a.is_indexable AND p.visibility = 'public')
-            OR EXISTS (SELECT FROM favourite f WHERE f.thing = p.thing AND f.actor = ${viewer.actor})
-            OR EXISTS (SELECT FROM bookmark k WHERE k.account = ${viewer.id} AND k.post = p.id))
+            OR EXISTS (SELECT FROM favourite f WHERE f.thing = p.thing AND f.actor = ${viewer.actor} OFFSET 0)
+            OR EXISTS (SELECT FROM bookmark k WHERE k.account = ${viewer.id} AND k.post = p.id OFFSET 0))
        AND ${mayRead(sql, viewer)}
      ORDER BY p.id DESC LIMIT ${limit} OFFSET ${offset}`;
   return rows.map(({ id }) => id);
