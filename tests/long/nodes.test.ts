@@ -46,6 +46,9 @@ const BEFORE_MS = 4_000;
 const AWAY_MS = 2_000;
 const AFTER_MS = 6_000;
 
+/** Jobs that are there when the primary is killed. */
+const JOBS = 600;
+
 /** Pause of one person between two clicks, and before the same is tried again. */
 const CLICK_MS = 150;
 const AGAIN_MS = 300;
@@ -234,7 +237,8 @@ run(
     load.ends = true;
     await Promise.all(lanes);
 
-    const count = (what: keyof Acknowledged) =>
+    { const { writeFileSync } = await import("node:fs"); for (const [i, n] of [...web, ...work].entries()) writeFileSync(`/tmp/node-${i}.log`, n.stderr()); writeFileSync("/tmp/told.json", JSON.stringify(told.map(({posts})=>[...posts]))); }
+  const count = (what: keyof Acknowledged) =>
       told.reduce((sum, { [what]: one }) => sum + one.size, 0);
     said.push(
       `fail-over: away ${Math.round(promoted - killed)} ms; web nodes ready ${backMs.map(Math.round).join(" and ")} ms after the promotion, ` +
@@ -477,6 +481,7 @@ async function flattrsOf({ account }: Person): Promise<Record<string, number>> {
 
 /** How many acknowledged posts a stream that stayed open has not told of. */
 function missedBy(ear: Ear, told: readonly Acknowledged[]): number {
+  { const { appendFileSync } = await import("node:fs"); const h = new Set(ear.frames.filter(({ event }) => event === "update").map(({ payload }) => payload.id)); const rows = await cluster.direct()`SELECT e.id::text, e.tx::text, e.subject::text, e.at::text, p.at::text as post_at FROM stream_event e JOIN post p ON p.id = e.subject WHERE e.kind = 'post' ORDER BY e.id`; appendFileSync("/tmp/missed.log", JSON.stringify(rows.map((r)=>({...r, heard: h.has(r["subject"])})),null,0).replaceAll("},","},\n")+"\n----\n"); }
   const heard = new Set(
     ear.frames.filter(({ event }) => event === "update").map(({ payload }) => payload.id),
   );

@@ -167,6 +167,24 @@ describe("who may see what", () => {
       expect((await asEve("POST", `/api/v1/statuses/${id}/${act}`)).status, act).toBe(404);
   });
 
+  test("a direct answer is for those it names, not for whom it answers", async () => {
+    const { asAlice, asBob, asEve } = await house();
+    const root = await posted(asBob, { status: "Root" });
+    const about = await posted(asAlice, {
+      status: "@eve what do you think of this?",
+      visibility: "direct",
+      in_reply_to_id: root.id,
+    });
+    expect((await asEve("GET", `/api/v1/statuses/${about.id}`)).status).toBe(200);
+    expect((await asBob("GET", `/api/v1/statuses/${about.id}`)).status).toBe(404);
+    const toHim = await posted(asAlice, {
+      status: "just between us",
+      visibility: "direct",
+      in_reply_to_id: root.id,
+    });
+    expect((await asBob("GET", `/api/v1/statuses/${toHim.id}`)).status).toBe(200);
+  });
+
   test("a post for followers is for followers", async () => {
     const { asAlice, asBob, asEve, alice } = await house();
     const followed = await asBob("POST", `/api/v1/accounts/${alice.actor}/follow`);
@@ -253,6 +271,18 @@ describe("a favourite is a flattr", () => {
       favourited: false,
       flattr: { given: true },
     });
+  });
+
+  test("is taken back also where the post is not to be seen any more", async () => {
+    const { asAlice, asBob, alice, database } = await house();
+    const { id } = await posted(asBob, { status: "Worth something" });
+    await asAlice("POST", `/api/v1/statuses/${id}/favourite`);
+    await asBob("POST", `/api/v1/accounts/${alice.actor}/block`);
+    expect((await asAlice("GET", `/api/v1/statuses/${id}`)).status).toBe(404);
+    expect((await asAlice("POST", `/api/v1/statuses/${id}/unfavourite`)).status).toBe(404);
+    const [flattrs] = await database.sql<[{ many: number }]>`
+      SELECT count(*)::int AS many FROM flattr`;
+    expect(flattrs.many).toBe(0);
   });
 
   test("of a boost the post itself is meant", async () => {

@@ -5,6 +5,7 @@ import { type Context, Hono } from "hono";
 import type { ActorId } from "../../features/account/actor.ts";
 import { actorAt, uriOf } from "../../features/account/actor.ts";
 import { actor } from "../../features/account/schema.ts";
+import { flattrActorUri } from "../../features/account/own.ts";
 import { searchActors } from "../../features/account/search.ts";
 import { seeActors } from "../../features/account/see.ts";
 import { blockPerson, unblockPerson } from "../../features/follow/block.ts";
@@ -116,6 +117,8 @@ export const accountRoutes = (parts: ClientParts) => {
     .get("/api/v1/accounts/:id/statuses", scopeIfAny("read:statuses"), async (c) => {
       const id = await actorIn(c);
       const params = await paramsOf(c);
+      // The bot writes messages alone: nothing of it stands on its profile, and there are many.
+      if ((await uriOf(database.drizzle, id)) === flattrActorUri(origin)) return c.json([]);
       const tag = params.text("tagged");
       const entries = await profileTimeline(
         database,

@@ -4,10 +4,10 @@ import { cleanHtml } from "../../features/post/clean.ts";
 import { recent } from "../../store/recent.ts";
 
 /** Texts that are kept. */
-const KEPT_MAX = 10_000;
+const KEPT_MAX = 5_000;
 
 /** Longer HTML is cleaned each time: strangers write it, and all that is kept must fit into memory. In characters. */
-const CHARS_MAX = 2_000;
+const CHARS_MAX = 4_000;
 
 const kept = recent<string, string>(KEPT_MAX);
 

@@ -155,7 +155,10 @@ function turnsPages(c: Context<ClientEnv>): boolean {
 }
 
 function isUpload(c: Context<ClientEnv>): boolean {
-  return c.req.method === "POST" && /^\/api\/v[12]\/media\/?$/.test(c.req.path);
+  if (c.req.method === "POST") return /^\/api\/v[12]\/media\/?$/.test(c.req.path);
+  // A profile may come with two pictures.
+  const isMultipart = c.req.header("content-type")?.toLowerCase().startsWith("multipart/") ?? false;
+  return c.req.method === "PATCH" && isMultipart;
 }
 
 function isDeletion(c: Context<ClientEnv>): boolean {

@@ -10,7 +10,7 @@ import { bookmarkPost, pinPost, unbookmarkPost, unpinPost } from "../../features
 import { MENTIONS_MAX } from "../../features/post/marks.ts";
 import type { Visibility } from "../../features/post/note.ts";
 import { type NewPoll, POLL_SECONDS_MAX } from "../../features/post/poll.ts";
-import { findTarget, type Target } from "../../features/post/see.ts";
+import { findTarget, ownFavourite, type Target } from "../../features/post/see.ts";
 import { marksOf, renderText } from "../../features/post/text.ts";
 import { muteThread, unmuteThread, wantReplies } from "../../features/post/thread.ts";
 import { reactedBy } from "../../features/post/timeline.ts";
@@ -46,6 +46,9 @@ const PEOPLE = { usual: 40, most: 80 };
 
 /** Handles of other servers that are looked up for one post, if nobody here knows them. */
 const LOOKUPS_MAX = 10;
+
+/** In longer texts nobody is looked for: they are refused. */
+const LOOKED_AT_CHARS_MAX = 20_000;
 
 /** Longest key that keeps a post from being written twice. */
 const KEY_CHARS_MAX = 255;
@@ -104,7 +107,8 @@ export const statusRoutes = (parts: ClientParts) => {
     .put("/:id", scope("write:statuses"), async (c) => {
       const caller = callerOf(c);
       const params = await paramsOf(c);
-      const { post } = await targetOf(c);
+      const { post, author } = await targetOf(c);
+      if (author !== caller.account.actor) throw new Refusal("not_found");
       const changed = await editPost(database, {
         ...(await writingOf(parts, params)),
         author: caller.account,
@@ -138,15 +142,11 @@ export const statusRoutes = (parts: ClientParts) => {
       const caller = c.get("caller");
       const target = await targetOf(c);
       const at = clock.now();
-      const { ancestors, descendants } = await conversationOf(
-        database,
-        caller?.account,
-        target.post,
-        at,
-      );
-      // Whoever reads a conversation may cause one look at its own server; what comes is there the next time.
-      if (caller !== undefined)
-        await database.drizzle.transaction((tx) => wantReplies(tx, target.post, at));
+      const [{ ancestors, descendants }] = await Promise.all([
+        conversationOf(database, caller?.account, target.post, at),
+        // Whoever reads a conversation may cause one look at its own server; what comes is there the next time.
+        caller === undefined ? undefined : wantReplies(database.drizzle, target.post, at),
+      ]);
       const readable = await statusEntities(parts, caller, [...ancestors, ...descendants]);
       const entities = await filtered(parts, caller?.account, "thread", readable);
       const byId = new Map(entities.map((entity) => [entity["id"], entity]));
@@ -175,18 +175,19 @@ export const statusRoutes = (parts: ClientParts) => {
         if (!again) await keepWordsOf(database.drizzle, post, { isChanged: false });
       }),
     )
-    .post(
-      "/:id/unfavourite",
-      scope("write:favourites"),
-      doing(({ account, access }, { thing }) =>
-        unfavouriteThing(database, {
-          account,
-          thing,
-          counts: access.countsFlattrs,
-          at: clock.now(),
-        }),
-      ),
-    )
+    .post("/:id/unfavourite", scope("write:favourites"), async (c) => {
+      const { account, access } = callerOf(c);
+      const id = idOf(c.req.param("id"));
+      // What was given can be taken back, also where the post is gone or is not to be seen any more.
+      const target =
+        (await findTarget(database, account, id)) ?? (await ownFavourite(database, account, id));
+      if (target === undefined) throw new Refusal("not_found");
+      const { thing, post } = target;
+      const counts = access.countsFlattrs;
+      await unfavouriteThing(database, { account, thing, counts, at: clock.now() });
+      parts.nudge();
+      return c.json(await shown(c, post));
+    })
     .post("/:id/reblog", scope("write:statuses"), async (c) => {
       const { account } = callerOf(c);
       const target = await targetOf(c);
@@ -237,8 +238,10 @@ export const statusRoutes = (parts: ClientParts) => {
 /** The words of a post. Whom it speaks to and nobody here knows is looked up first, so that they are told. */
 async function writingOf(parts: ClientParts, params: Params) {
   const text = params.text("status") ?? "";
+  // Too long to be written anyway.
+  const isReadable = text.length <= LOOKED_AT_CHARS_MAX;
   const { host: own } = new URL(parts.database.settings.origin);
-  const strangers = marksOf(text)
+  const strangers = marksOf(isReadable ? text : "")
     .handles.slice(0, MENTIONS_MAX)
     .filter(({ host }) => host !== undefined && host !== own)
     .slice(0, LOOKUPS_MAX);

@@ -244,3 +244,16 @@ export async function findTarget(
      WHERE ${mayRead(sql, viewer)}`;
   return row;
 }
+
+/** A post that somebody favourited, whether he may see it now or not; undefined when he did not. */
+export async function ownFavourite(
+  { sql }: Pick<Database, "sql">,
+  { actor }: Viewer,
+  id: bigint,
+): Promise<Pick<Target, "post" | "thing"> | undefined> {
+  const [row] = await sql<Pick<Target, "post" | "thing">[]>`
+    SELECT p.id AS post, p.thing
+      FROM (SELECT COALESCE((SELECT b.post FROM boost b WHERE b.id = ${id}), ${id}::bigint) AS id) w
+      JOIN post p ON p.id = w.id JOIN favourite f ON f.thing = p.thing AND f.actor = ${actor}`;
+  return row;
+}

@@ -2,7 +2,7 @@
 
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, type Drizzle, retrying, type Tx } from "../../store/database.ts";
-import { addJob, type JobKind } from "../../store/jobs.ts";
+import type { JobKind } from "../../store/jobs.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import type { Account } from "../account/create.ts";
 
@@ -87,11 +87,12 @@ export async function wantReplies(
   const before = sqlTime(at.subtract({ minutes: REPLIES_AGAIN_MINUTES }));
   // Whoever looks next waits as long, whatever becomes of the job.
   const due = await tx.execute(sql`
-    UPDATE post SET replies_read_at = ${sqlTime(at)}
-     WHERE id = ${post}::bigint AND html IS NOT NULL AND text IS NULL AND deleted_at IS NULL
-       AND visibility IN ('public', 'unlisted') AND (replies_read_at IS NULL OR replies_read_at <= ${before})
-    RETURNING id`);
-  if (due.length === 0) return false;
-  await addJob(tx, postReplies, { post: String(post) }, `${postReplies.name}:${post}`);
-  return true;
+    WITH due AS (
+      UPDATE post SET replies_read_at = ${sqlTime(at)}
+       WHERE id = ${post}::bigint AND html IS NOT NULL AND text IS NULL AND deleted_at IS NULL
+         AND visibility IN ('public', 'unlisted') AND (replies_read_at IS NULL OR replies_read_at <= ${before})
+      RETURNING id)
+    SELECT graphile_worker.add_job(${postReplies.name}, json_build_object('post', id::text), job_key => ${`${postReplies.name}:${post}`},
+                                   max_attempts => ${ATTEMPTS_MAX}) FROM due`);
+  return due.length > 0;
 }

@@ -28,14 +28,13 @@ export function wordsOf(text: string): readonly string[] {
   return [...words];
 }
 
-/** Keeps the words of a post instead of those that it had. */
+/** Keeps the words of a post beside those that are kept of it. */
 async function keepWords(
   tx: Tx | Drizzle,
   post: bigint,
   { text, html, summary }: { text: string | null; html: string | null; summary: string | null },
 ): Promise<void> {
   const words = wordsOf(`${summary ?? ""} ${text ?? plainText(html ?? "")}`);
-  await tx.execute(sql`DELETE FROM post_word WHERE post = ${post}::bigint`);
   await tx.execute(sql`
     INSERT INTO post_word (word, post)
     SELECT value, ${post}::bigint FROM jsonb_array_elements_text(${JSON.stringify(words)}::jsonb) ON CONFLICT DO NOTHING`);
@@ -63,7 +62,9 @@ export async function keepWordsOf(
        AND (p.text IS NOT NULL OR (a.is_indexable AND p.visibility = 'public')
             OR EXISTS (SELECT FROM bookmark k WHERE k.post = p.id)
             OR EXISTS (SELECT FROM favourite f JOIN account x ON x.actor = f.actor WHERE f.thing = p.thing))`);
-  if (found !== undefined) await keepWords(tx, id, found);
+  if (found === undefined) return;
+  if (isChanged) await tx.execute(sql`DELETE FROM post_word WHERE post = ${id}::bigint`);
+  await keepWords(tx, id, found);
 }
 
 /** What is looked for among posts. */

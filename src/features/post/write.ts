@@ -339,12 +339,14 @@ function columnsOf({ text, summary = "", isSensitive, language }: Writing) {
 async function markPost(
   tx: Tx,
   origin: string,
-  { id, text, inReplyTo }: typeof post.$inferSelect,
+  { id, text, inReplyTo, visibility }: typeof post.$inferSelect,
   author: string,
 ): Promise<{ mentions: readonly MentionedActor[]; tags: readonly string[] }> {
   const { handles, tags } = marksOf(text ?? "");
   const named = await actorsOfHandles(tx, origin, handles);
-  const answered = inReplyTo === null ? undefined : await postAt(tx, inReplyTo);
+  // Whoever names somebody in a message for few means those alone, whatever it answers.
+  const isForNamed = visibility === "direct" && named.length > 0;
+  const answered = inReplyTo === null || isForNamed ? undefined : await postAt(tx, inReplyTo);
   const spokenTo = answered === undefined ? [] : await actorsOfUris(tx, [answered.author]);
   const mentions = new Map([...named, ...spokenTo].map((who) => [who.uri, who]));
   mentions.delete(author);
