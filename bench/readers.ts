@@ -102,10 +102,7 @@ async function fillPeople(
     ON CONFLICT DO NOTHING`);
 }
 
-async function fillPosts(
-  sql: postgres.Sql,
-  { here, elsewhere, posts }: ReaderSize,
-): Promise<void> {
+async function fillPosts(sql: postgres.Sql, { here, elsewhere, posts }: ReaderSize): Promise<void> {
   const words = `(ARRAY['${WORDS.join("','")}'])`;
   const pick = (n: number) =>
     `${words}[1 + ((w.n * ${n} + w.n / ${WORDS.length * n}) % ${WORDS.length})::int]`;

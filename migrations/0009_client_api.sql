@@ -399,6 +399,7 @@ CREATE INDEX "notification_post" ON "notification" USING btree ("post") WHERE "n
 CREATE INDEX "stream_event_tx" ON "stream_event" USING btree ("tx");--> statement-breakpoint
 CREATE INDEX "stream_event_at" ON "stream_event" USING btree ("at");--> statement-breakpoint
 CREATE INDEX "bookmark_newest" ON "bookmark" USING btree ("account","id");--> statement-breakpoint
+CREATE INDEX "bookmark_post" ON "bookmark" USING btree ("post");--> statement-breakpoint
 CREATE INDEX "home_actor" ON "home" USING btree ("account","actor","id");--> statement-breakpoint
 CREATE INDEX "home_post" ON "home" USING btree ("post","account");--> statement-breakpoint
 CREATE INDEX "post_word_post" ON "post_word" USING btree ("post");--> statement-breakpoint
@@ -408,10 +409,13 @@ ALTER TABLE "post" ADD CONSTRAINT "post_app_app_id_fk" FOREIGN KEY ("app") REFER
 CREATE INDEX "actor_name_prefix" ON "actor" USING btree (lower("name") COLLATE "C");--> statement-breakpoint
 CREATE INDEX "actor_display_name_prefix" ON "actor" USING btree (lower("display_name") COLLATE "C");--> statement-breakpoint
 CREATE INDEX "boost_actor" ON "boost" USING btree ("actor","id");--> statement-breakpoint
+DROP INDEX "favourite_uri";--> statement-breakpoint
+CREATE INDEX "post_public_with_media" ON "post" USING btree ("id") WHERE "post"."visibility" = 'public' AND "post"."deleted_at" IS NULL AND "post"."in_reply_to" IS NULL AND "post"."attachments" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "favourite_actor" ON "favourite" USING btree ("actor","id");--> statement-breakpoint
 CREATE INDEX "post_public" ON "post" USING btree ("id") WHERE "post"."visibility" = 'public' AND "post"."deleted_at" IS NULL AND "post"."in_reply_to" IS NULL;--> statement-breakpoint
 CREATE INDEX "post_public_here" ON "post" USING btree ("id") WHERE "post"."visibility" = 'public' AND "post"."deleted_at" IS NULL AND "post"."in_reply_to" IS NULL AND "post"."text" IS NOT NULL;--> statement-breakpoint
-CREATE INDEX "post_pinned" ON "post" USING btree ("author") WHERE "post"."pinned_at" IS NOT NULL;--> statement-breakpoint
+CREATE INDEX "post_no_answer" ON "post" USING btree ("author","id") WHERE "post"."in_reply_to" IS NULL;--> statement-breakpoint
+CREATE INDEX "post_pinned" ON "post" USING btree ("author","id") WHERE "post"."pinned_at" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "post_with_media" ON "post" USING btree ("author","id") WHERE "post"."attachments" IS NOT NULL;--> statement-breakpoint
 ALTER TABLE "favourite" ADD CONSTRAINT "favourite_id_unique" UNIQUE("id");--> statement-breakpoint
 ALTER TABLE "post" ADD CONSTRAINT "post_text_length" CHECK (length("post"."text") <= 5000);--> statement-breakpoint
@@ -506,6 +510,10 @@ ON CONFLICT DO NOTHING;
 INSERT INTO favourite (actor, thing, id, uri, period, at)
 SELECT DISTINCT ON (x.actor, f.thing) x.actor, f.thing, f.id,
        CASE WHEN NOT f.private THEN (SELECT value FROM setting WHERE name = 'origin') || '/likes/' || f.id END, f.period, f.at
-  FROM flattr f JOIN account x ON x.id = f.patron WHERE f.source <> 'subscription'
+  FROM flattr f JOIN account x ON x.id = f.patron
+ WHERE f.source <> 'subscription'
+   -- What was withdrawn after its month stays withdrawn.
+   AND NOT EXISTS (SELECT FROM activity w
+                    WHERE w.id = (SELECT value FROM setting WHERE name = 'origin') || '/likes/' || f.id || '#undo')
  ORDER BY x.actor, f.thing, f.period DESC
 ON CONFLICT DO NOTHING;

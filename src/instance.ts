@@ -15,7 +15,7 @@ import type { Resolver } from "./features/thing/find.ts";
 import type { StatementParts } from "./features/statement/write.ts";
 import { type Clients, openClientApi } from "./clients.ts";
 import { type Federated, openFederation } from "./federation.ts";
-import { addressOf, type Database, openClients, urlOf } from "./store/database.ts";
+import { connectionTo, type Database, openClients, urlOf } from "./store/database.ts";
 import { type Embedded, openEmbedded } from "./store/embedded.ts";
 import { handle, startJobs } from "./store/jobs.ts";
 import { openMasterKey, type Vault } from "./store/keys.ts";
@@ -237,7 +237,7 @@ async function bringUpToDate(
   config: Config,
   clock: Clock,
 ): Promise<{ origin: string; vault: Vault }> {
-  const sql = connect({ ...addressOf(url), max: 1, onnotice: () => {} });
+  const sql = connect({ ...connectionTo(url), max: 1, onnotice: () => {} });
   try {
     const isCurrent =
       (await appliedMigrations(sql)) === (await knownMigrations(config.migrationsFolder));

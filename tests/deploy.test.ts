@@ -1,6 +1,7 @@
 /** What operators install: the service, the TLS front, the image, the scripts, and the pages that tell of them. */
 
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   cpSync,
@@ -19,6 +20,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
 import { readConfig } from "../src/config.ts";
 import { criticise, parseContainerfile, splitStages } from "./support/containerfile.ts";
 
@@ -190,9 +192,26 @@ describe("the TLS front", () => {
     }
     expect((await front.ask("/inbox", { body: "x".repeat(256 * 1024) })).status).toBe(200);
     const taken = front.bodies.length;
-    const giant = await front.ask("/inbox", { body: "x".repeat(2_100_000) });
+    const giant = await front.ask("/inbox", { body: "x".repeat(20_100_000) });
     expect(giant.status).toBeGreaterThanOrEqual(400);
     expect(front.bodies.slice(taken)).toEqual([]);
+  });
+
+  test("a stream passes, and says who asked, whatever the client says", async (ctx) => {
+    needs(ctx, "caddy", "caddy");
+    const front = await startFront();
+    const socket = new WebSocket(`ws://127.0.0.1:${front.port}/api/v1/streaming`, ["a-token"], {
+      headers: { "x-forwarded-for": "192.0.2.7" },
+    });
+    const [said] = (await once(socket, "message")) as [Buffer];
+    const closed = once(socket, "close");
+    socket.close();
+    await closed;
+    expect(JSON.parse(said.toString())).toMatchObject({
+      "x-forwarded-for": "127.0.0.1",
+      "sec-websocket-protocol": "a-token",
+    });
+    expect(socket.protocol).toBe("a-token");
   });
 
   test("a request waits while the server restarts", async (ctx) => {
@@ -485,6 +504,9 @@ async function startFront() {
         outgoing.end(JSON.stringify(incoming.headers));
       });
     });
+    new WebSocketServer({ server }).on("connection", (socket, { headers }) =>
+      socket.send(JSON.stringify(headers)),
+    );
     await new Promise<void>((done) => server?.listen(upstreamPort, "127.0.0.1", done));
   };
   const stopServer = async () => {
@@ -519,7 +541,7 @@ async function startFront() {
     if (tries > 100) throw new Error("Caddy does not answer");
     await sleep(50);
   }
-  return { ask, bodies, startServer, stopServer };
+  return { ask, bodies, port, startServer, stopServer };
 }
 
 interface Question {

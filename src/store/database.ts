@@ -1,6 +1,7 @@
 /** The two clients of one database, and what all features need of it. */
 
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import { connect, type Socket } from "node:net";
 import type { ExtractTablesWithRelations } from "drizzle-orm";
 import type { PgTransaction } from "drizzle-orm/pg-core";
 import type { PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js";
@@ -50,6 +51,30 @@ const CONNECT_SECONDS_MAX = 10;
 /** How long after a lost connection the next one is tried. */
 const RECONNECT_SECONDS = 0.2;
 
+/** What postgres.js knows of a connection that it opens. */
+interface Opening {
+  /** Of a unix socket. */
+  readonly path?: string | false;
+  readonly host: readonly string[];
+  readonly port: readonly number[];
+}
+
+/**
+ * Opens a connection that breaks when the other end closes it without a word, as an address in front of the database
+ * does while no server is there. postgres.js 3.4.9 takes a quiet end for no failure: it opens the next connection at
+ * once, thousands in a second, and whoever asked is told nothing as long as that lasts.
+ */
+function openSocket({ path, host: [host], port: [port] }: Opening): Socket {
+  const socket = path ? connect(path) : connect(port!, host);
+  socket.once("end", () => {
+    if (socket.bytesRead > 0) return;
+    const closed = new Error("the database server closed the connection at once");
+    socket.destroy(Object.assign(closed, { code: "ECONNRESET" }));
+  });
+  // By this name a certificate is checked.
+  return Object.assign(socket, { host });
+}
+
 /** Where a served database is, from its URL. `?host=/folder` names a unix socket, as libpq has it. */
 export function addressOf(url: string): postgres.Options<Record<string, never>> {
   const parsed = new URL(url);
@@ -69,6 +94,13 @@ export function addressOf(url: string): postgres.Options<Record<string, never>> 
   };
 }
 
+/** Where a served database is, and how a connection to it is opened. */
+export function connectionTo(url: string): postgres.Options<Record<string, never>> {
+  // An option that the types of postgres.js do not name.
+  const opened: object = { socket: openSocket };
+  return { ...addressOf(url), ...opened };
+}
+
 /** The URL of the embedded server, for programs that take one. */
 export function urlOf({ host, database, user }: Address): string {
   return `postgres://${encodeURIComponent(user)}@localhost/${encodeURIComponent(database)}?host=${encodeURIComponent(host)}`;
@@ -85,7 +117,7 @@ export function openClients(
   onnotice: (notice: postgres.Notice) => void = () => {},
 ): { drizzle: Drizzle; sql: Sql; end: () => Promise<void> } {
   const options = {
-    ...addressOf(url),
+    ...connectionTo(url),
     max: connections,
     connect_timeout: CONNECT_SECONDS_MAX,
     // A connection that stays shows other processes that the embedded server is still needed.
@@ -94,7 +126,7 @@ export function openClients(
     // A server that comes back is found at once; the default waits up to twenty seconds.
     backoff: () => RECONNECT_SECONDS,
     onnotice,
-    connection: { application_name: "fediflattr", timezone: "UTC" },
+    connection: { application_name: "fediflattr", timezone: "UTC", jit: "off" },
   };
   const forDrizzle = postgres(options);
   const sql = postgres({
@@ -121,6 +153,19 @@ export function sqlFailure(
       return { code: cause.code, constraint: cause.constraint_name };
   }
   return undefined;
+}
+
+/** What connections and PostgreSQL say when no server is there, or it goes away, starts, or is not the primary yet. */
+const AWAY = new Set([
+  ...["ECONNREFUSED", "ECONNRESET", "EPIPE", "ENOENT", "ETIMEDOUT", "EHOSTUNREACH"],
+  ...["CONNECTION_CLOSED", "CONNECT_TIMEOUT", "57P01", "57P02", "57P03", "25006"],
+]);
+
+/** True when a question failed only because the database is away: the same question may be answered soon. */
+export function isDatabaseAway(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if ("code" in cause && AWAY.has(String(cause.code))) return true;
+  return false;
 }
 
 /** Serialisation failure and deadlock: nothing was done, and the same again will do. */

@@ -1,9 +1,10 @@
 /** Work that is done later: graphile-worker, with jobs added in the transaction of what they follow from. */
 
 import { createHash } from "node:crypto";
+import { EventEmitter } from "node:events";
 import { getLogger } from "@logtape/logtape";
 import { sql } from "drizzle-orm";
-import { Logger, parseCronItems, run } from "graphile-worker";
+import { Logger, parseCronItems, run, type WorkerEvents } from "graphile-worker";
 import { Pool } from "pg";
 import type { Drizzle, Tx } from "./database.ts";
 import { EgressError } from "./egress.ts";
@@ -98,6 +99,15 @@ const POLL_INTERVAL_MS = 2000;
 /** How long a finished runner waits before it is started again: the database may be starting, too. */
 const RESTART_MS = 1000;
 
+/** How long a connection may take, as long as the other clients wait. */
+const CONNECT_MS_MAX = 10_000;
+
+/**
+ * What was done is written down in batches, of what ended in the same turn. Without batches graphile-worker 0.18 lets
+ * nobody catch the failure of that when the database has gone away meanwhile, and the process ends.
+ */
+const WRITTEN_DOWN_AFTER_MS = 0;
+
 /** Starts working. `stop` waits for running jobs; what is not finished is taken up by the next worker. */
 export function startJobs(url: string, lanes: readonly Lane[]): { stop: () => Promise<void> } {
   const running = lanes.map((lane) => startLane(url, lane));
@@ -124,8 +134,21 @@ function startLane(url: string, { handlers, schedules }: Lane): { stop: () => Pr
   );
   const stopping = new AbortController();
   const pool = openJobPool(url);
+  // A job stays with whoever took it for four hours, unless he lets go of it. When the database goes away, one may be
+  // held that nobody knows to hold (the answer was lost), or whose end was not written down. So a runner that could not
+  // ask ends, in order; and before the next one begins, what the ended ones held is free again.
+  const ended: string[] = [];
+  const events: WorkerEvents = new EventEmitter();
+  events.on("pool:create", ({ workerPool }) => ended.push(workerPool.id));
   const options = {
     pgPool: pool,
+    events,
+    preset: {
+      worker: {
+        completeJobBatchDelay: WRITTEN_DOWN_AFTER_MS,
+        failJobBatchDelay: WRITTEN_DOWN_AFTER_MS,
+      },
+    },
     concurrency: CONCURRENCY,
     pollInterval: POLL_INTERVAL_MS,
     noHandleSignals: true,
@@ -137,12 +160,16 @@ function startLane(url: string, { handlers, schedules }: Lane): { stop: () => Pr
   const done = (async () => {
     while (!stopping.signal.aborted) {
       try {
+        await letGo(pool, ended);
         const runner = await run(options);
         const stop = () => void runner.stop().catch(() => {});
         stopping.signal.addEventListener("abort", stop, { once: true });
+        events.once("worker:getJob:error", stop);
         if (stopping.signal.aborted) stop();
-        await runner.promise;
-        stopping.signal.removeEventListener("abort", stop);
+        await runner.promise.finally(() => {
+          stopping.signal.removeEventListener("abort", stop);
+          events.off("worker:getJob:error", stop);
+        });
       } catch (error) {
         logger.warning("jobs stopped and will be taken up again: {error}", { error });
       }
@@ -159,12 +186,25 @@ function startLane(url: string, { handlers, schedules }: Lane): { stop: () => Pr
   };
 }
 
+/** Makes jobs free that are held by runners which have ended, and forgets those. */
+async function letGo(pool: Pool, ended: string[]): Promise<void> {
+  if (ended.length === 0) return;
+  await pool.query("SELECT graphile_worker.force_unlock_workers($1::text[])", [ended]);
+  ended.length = 0;
+}
+
 /**
  * Connections for the jobs. A pool that the queue opens itself is not waited for when it ends, and nobody listens then
  * to what the server still says: that would end the process. Whoever opens one must end it.
  */
 export function openJobPool(url: string): Pool {
-  const pool = new Pool({ connectionString: url, max: CONNECTIONS_MAX });
+  const pool = new Pool({
+    connectionString: url,
+    max: CONNECTIONS_MAX,
+    connectionTimeoutMillis: CONNECT_MS_MAX,
+    // The one that listens says nothing by itself: without this nobody would notice that the other end has vanished.
+    keepAlive: true,
+  });
   const said = (error: Error) =>
     getLogger(["fediflattr", "jobs"]).info("a connection of the jobs broke: {error}", {
       error: error.message,

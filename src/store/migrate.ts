@@ -6,7 +6,7 @@ import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate as applyMigrations } from "drizzle-orm/postgres-js/migrator";
 import { runMigrations } from "graphile-worker";
 import postgres from "postgres";
-import { addressOf } from "./database.ts";
+import { connectionTo } from "./database.ts";
 import { openJobPool, silentLogger } from "./jobs.ts";
 
 /** The lowest PostgreSQL that has all we use. */
@@ -29,7 +29,7 @@ export async function migrate<T>(
   prepare: (sql: postgres.Sql) => Promise<T>,
 ): Promise<T> {
   const sql = postgres({
-    ...addressOf(url),
+    ...connectionTo(url),
     max: 1,
     onnotice: () => {},
     connection: { application_name: "fediflattr migrate", timezone: "UTC" },

@@ -288,7 +288,7 @@ describe("a conversation", () => {
   test("is asked for when somebody looks at it, at most every quarter of an hour", async () => {
     const { database, note, arrive } = await town();
     const id = await arrive(note());
-    const want = (minutes: number) => wantReplies(database.drizzle, id, NOW.add({ minutes }));
+    const want = (minutes: number) => wantReplies(database, id, NOW.add({ minutes }));
     expect(await want(0)).toBe(true);
     expect(await want(14)).toBe(false);
     expect(await want(15)).toBe(true);

@@ -49,7 +49,13 @@ export async function openCluster(): Promise<Cluster> {
   }
   const looks: postgres.Sql[] = [];
   const look = (home: string, database = DATABASE) => {
-    const sql = postgres({ host: socketOf(home), user: "postgres", database, max: 2, onnotice: () => {} });
+    const sql = postgres({
+      host: socketOf(home),
+      user: "postgres",
+      database,
+      max: 2,
+      onnotice: () => {},
+    });
     looks.push(sql);
     return sql;
   };
@@ -82,7 +88,19 @@ export async function openCluster(): Promise<Cluster> {
     const maker = look(first, "postgres");
     await maker.unsafe(`CREATE DATABASE ${DATABASE}`);
     await asPostgres(folder, "pg_basebackup", [
-      ...["-h", socketOf(first), "-D", second, "-R", "-C", "-S", "second", "-c", "fast", "--no-sync"],
+      ...[
+        "-h",
+        socketOf(first),
+        "-D",
+        second,
+        "-R",
+        "-C",
+        "-S",
+        "second",
+        "-c",
+        "fast",
+        "--no-sync",
+      ],
     ]);
     await start(second);
     // Only now: before there is a standby, a commit would wait for ever. On the standby the list stays empty, as the

@@ -26,8 +26,23 @@ import {
   TRIAL_ORIGIN,
   until,
 } from "../support/process.ts";
-import { type Ear, listener } from "../support/sockets.ts";
+import { listener } from "../support/sockets.ts";
 import { type Cluster, missingForCluster, openCluster } from "./cluster.ts";
+import {
+  accepted,
+  type Acknowledged,
+  answerOfBot,
+  ask,
+  click,
+  everything,
+  figures,
+  type Load,
+  medianOf,
+  missedBy,
+  type Person,
+  statusOf,
+  textOf,
+} from "./load.ts";
 import { planRanges } from "./ranges.ts";
 
 const MONTH = 202611;
@@ -37,6 +52,9 @@ const AFTER_THE_MONTH = "2026-12-02T12:00:00Z";
 /** Requests of one token in five minutes: few enough to be spent, and enough for the load of one person. */
 const REQUESTS = 240;
 const WINDOW_MS = 300_000;
+
+/** What costs little to ask. */
+const VERIFY = "/api/v1/accounts/verify_credentials";
 
 /** People who write and favourite; half of them at each web node. */
 const PATRONS = 8;
@@ -49,22 +67,11 @@ const AFTER_MS = 6_000;
 /** Jobs that are there when the primary is killed. */
 const JOBS = 600;
 
-/** Pause of one person between two clicks, and before the same is tried again. */
-const CLICK_MS = 150;
-const AGAIN_MS = 300;
-
 /** Longest that a node may take to come back by itself. */
 const RECOVERY_MS_MAX = 15_000;
 
 /** "Within a second", of which the machine of the test takes some for itself. */
 const SOON_MS_MAX = 1_000;
-
-/** One person, and the node that his app asks. */
-interface Person {
-  readonly account: Account;
-  readonly token: string;
-  readonly node: Serving;
-}
 
 let cluster: Cluster;
 let folder: string;
@@ -74,8 +81,11 @@ let people: Person[];
 const said: string[] = [];
 
 const missing = missingForCluster();
-const run = test.skipIf(missing !== undefined);
-if (missing !== undefined) process.stdout.write(`nodes.test.ts is skipped: ${missing}\n`);
+
+/** Where PostgreSQL 15 is not installed, this says so and leaves the test out. */
+function needsCluster(ctx: { skip(reason: string): void }): void {
+  if (missing !== undefined) ctx.skip(missing);
+}
 
 beforeAll(async () => {
   if (missing !== undefined) return;
@@ -100,7 +110,8 @@ afterAll(async () => {
   if (folder !== undefined) await removeFolder(folder);
 }, 120_000);
 
-run("a post that is written at one node is streamed at the other one within a second", async () => {
+test("a post that is written at one node is streamed at the other one within a second", async (ctx) => {
+  needsCluster(ctx);
   const [author, reader] = people as [Person, Person];
   const ear = await listener(urlOf(web[1]!), reader.token, "public");
   const tookMs: number[] = [];
@@ -115,7 +126,8 @@ run("a post that is written at one node is streamed at the other one within a se
   expect(medianOf(tookMs)).toBeLessThan(SOON_MS_MAX);
 });
 
-run("a token that is revoked at one node is dead at the other one within a second", async () => {
+test("a token that is revoked at one node is dead at the other one within a second", async (ctx) => {
+  needsCluster(ctx);
   const { account } = people[0]!;
   const app = await accepted(people[0]!, "POST", "/api/v1/apps", {
     client_name: "Lost phone",
@@ -157,7 +169,8 @@ run("a token that is revoked at one node is dead at the other one within a secon
   expect(medianOf(tookMs.stream)).toBeLessThan(SOON_MS_MAX);
 });
 
-run("limits count what is asked at both nodes together, within about a second", async () => {
+test("limits count what is asked at both nodes together, within about a second", async (ctx) => {
+  needsCluster(ctx);
   const here = await withInstance((instance) => tokenOf(instance, people[1]!.account));
   const [one, other] = web.map((node): Person => ({ ...people[1]!, token: here, node })) as [
     Person,
@@ -190,108 +203,114 @@ run("limits count what is asked at both nodes together, within about a second", 
   expect(tookMs).toBeLessThan(2 * SOON_MS_MAX);
 });
 
-/** What the load has been told. */
-interface Acknowledged {
-  /** Text of the post → its id. */
-  readonly posts: Map<string, string>;
-  readonly favourites: Set<string>;
-}
+test("the primary is killed under load, and nothing that was acknowledged is missing or doubled", async (ctx) => {
+  needsCluster(ctx);
+  const connections = await connectionCount();
+  const ears = await Promise.all(
+    people.slice(0, 2).map(({ node, token }) => listener(urlOf(node), token, "public")),
+  );
+  const told = people.map((): Acknowledged => ({ posts: new Map(), favourites: new Set() }));
+  const load: Load = { ends: false, refused: new Map(), longestMs: 0 };
+  const lanes = people.map((person, place) => click(person, place, told, load));
+  await sleep(BEFORE_MS);
+  const sql = cluster.direct();
+  // Transactions that no standby is waited for: it may not know of them, and gives their numbers to others.
+  for (let place = 0; place < 100; place += 1)
+    await sql`INSERT INTO rate (key, ends, count) VALUES (${`trial ${place}`}, now(), 1)`;
+  // So that jobs are under way when it happens.
+  await sql`SELECT graphile_worker.add_job('tick') FROM generate_series(1, ${JOBS})`;
+  await until(10_000, async () => {
+    const [held] = await sql`SELECT FROM graphile_worker.jobs WHERE locked_at IS NOT NULL`;
+    return held === undefined ? undefined : true;
+  });
 
-run(
-  "the primary is killed under load, and nothing that was acknowledged is missing or doubled",
-  async () => {
-    const pids = [...web, ...work].map(({ pid }) => pid);
-    const connections = await connectionCount();
-    const ears = await Promise.all(
-      people.slice(0, 2).map(({ node, token }) => listener(urlOf(node), token, "public")),
-    );
-    const told = people.map((): Acknowledged => ({ posts: new Map(), favourites: new Set() }));
-    const load = { ends: false, refused: new Map<number, number>(), longestMs: 0 };
-    const lanes = people.map((person, place) => click(person, place, told, load));
-    await sleep(BEFORE_MS);
-
-    cluster.knocked();
-    await cluster.killPrimary();
-    const killed = performance.now();
-    const readiness = await Promise.all(web.map(({ address }) => statusOf(`${address}/readyz`)));
-    await sleep(AWAY_MS);
-    const knocks = cluster.knocked();
-    await cluster.promoteStandby();
-    const promoted = performance.now();
-    const backMs = await Promise.all(
-      web.map(async ({ address }) => {
-        await until(60_000, async () =>
-          (await statusOf(`${address}/readyz`)) === 200 ? true : undefined,
-        );
-        return performance.now() - promoted;
-      }),
-    );
-    // The load itself, and the jobs that answer to it, have come back as well.
-    const answeredMs = await Promise.all(
-      people.slice(0, 2).map(async (person) => {
-        await answerOfBot(person);
-        return performance.now() - promoted;
-      }),
-    );
-    await sleep(AFTER_MS);
-    load.ends = true;
-    await Promise.all(lanes);
-
-    { const { writeFileSync } = await import("node:fs"); for (const [i, n] of [...web, ...work].entries()) writeFileSync(`/tmp/node-${i}.log`, n.stderr()); writeFileSync("/tmp/told.json", JSON.stringify(told.map(({posts})=>[...posts]))); }
-  const count = (what: keyof Acknowledged) =>
-      told.reduce((sum, { [what]: one }) => sum + one.size, 0);
-    said.push(
-      `fail-over: away ${Math.round(promoted - killed)} ms; web nodes ready ${backMs.map(Math.round).join(" and ")} ms after the promotion, ` +
-        `jobs done after ${answeredMs.map(Math.round).join(" and ")} ms; acknowledged: ${count("posts")} posts, ${count("favourites")} favourites; ` +
-        `refused meanwhile: ${JSON.stringify(Object.fromEntries(load.refused))}, longest wait for an answer ${Math.round(load.longestMs)} ms; ` +
-        `connections: ${connections}; tried while away: ${knocks}`,
-    );
-
-    expect(readiness).toEqual([503, 503]);
-    expect(Math.max(...backMs, ...answeredMs)).toBeLessThan(RECOVERY_MS_MAX);
-    expect([...web, ...work].map(({ child }) => child.exitCode)).toEqual([null, null, null, null]);
-    expect([...web, ...work].map(({ pid }) => pid)).toEqual(pids);
-    expect(count("posts")).toBeGreaterThan(PATRONS * 10);
-    expect([...load.refused.keys()].filter((status) => status !== 503)).toEqual([]);
-
-    for (const [place, person] of people.entries()) {
-      const written = await everything(person, `/api/v1/accounts/${person.account.actor}/statuses`);
-      const mine = written
-        .filter(({ content }) => String(content).includes("load "))
-        .map(({ id, content }) => [textOf(content), id] as const);
-      // Each text once, however often it was tried; and each under the id that was acknowledged.
-      expect(new Map(mine).size).toBe(mine.length);
-      expect(Object.fromEntries(mine)).toMatchObject(Object.fromEntries(told[place]!.posts));
-      const liked = (await everything(person, "/api/v1/favourites")).map(({ id }) => String(id));
-      expect(new Set(liked).size).toBe(liked.length);
-      expect(liked).toEqual(expect.arrayContaining([...told[place]!.favourites]));
-      expect(await flattrsOf(person)).toEqual(
-        Object.fromEntries(liked.map((id) => [id, 1] as const)),
+  cluster.knocked();
+  await cluster.killPrimary();
+  const killed = performance.now();
+  const readiness = await Promise.all(web.map(({ address }) => statusOf(`${address}/readyz`)));
+  await sleep(AWAY_MS);
+  const knocks = cluster.knocked();
+  await cluster.promoteStandby();
+  const promoted = performance.now();
+  const backMs = await Promise.all(
+    web.map(async ({ address }) => {
+      await until(60_000, async () =>
+        (await statusOf(`${address}/readyz`)) === 200 ? true : undefined,
       );
-    }
+      return performance.now() - promoted;
+    }),
+  );
+  // The load itself, and the jobs that answer to it, have come back as well.
+  const answeredMs = await Promise.all(
+    people.slice(0, 2).map(async (person) => {
+      await answerOfBot(person);
+      return performance.now() - promoted;
+    }),
+  );
+  await sleep(AFTER_MS);
+  load.ends = true;
+  await Promise.all(lanes);
 
-    // Streams that were open all the time go on.
-    const heard = await Promise.all(
-      ears.map(async (ear, place) => {
-        const author = people[1 - place]!;
-        const { id } = await accepted(author, "POST", "/api/v1/statuses", { status: "after all" });
-        await ear.frame(({ event, payload }) => event === "update" && payload.id === id, 10_000);
-        return missedBy(ear, told);
-      }),
+  const count = (what: keyof Acknowledged) =>
+    told.reduce((sum, { [what]: one }) => sum + one.size, 0);
+  said.push(
+    `fail-over: away ${Math.round(promoted - killed)} ms; web nodes ready ${backMs.map(Math.round).join(" and ")} ms after the promotion, ` +
+      `jobs done after ${answeredMs.map(Math.round).join(" and ")} ms; acknowledged: ${count("posts")} posts, ${count("favourites")} favourites; ` +
+      `refused meanwhile: ${JSON.stringify(Object.fromEntries(load.refused))}, longest wait for an answer ${Math.round(load.longestMs)} ms; ` +
+      `connections: ${connections}; tried while away: ${knocks}`,
+  );
+
+  expect(readiness).toEqual([503, 503]);
+  expect(Math.max(...backMs, ...answeredMs)).toBeLessThan(RECOVERY_MS_MAX);
+  for (const { child, stderr } of [...web, ...work])
+    expect(child.exitCode === null ? "runs" : stderr().slice(-2_000)).toBe("runs");
+  expect(count("posts")).toBeGreaterThan(PATRONS * 10);
+  expect([...load.refused.keys()].filter((status) => status !== 503)).toEqual([]);
+
+  for (const [place, person] of people.entries()) {
+    const written = await everything(person, `/api/v1/accounts/${person.account.actor}/statuses`);
+    const mine = written
+      .filter(({ content }) => String(content).includes("load "))
+      .map(({ id, content }) => [textOf(content), id] as const);
+    // Each text once, however often it was tried; and each under the id that was acknowledged.
+    expect(new Map(mine).size).toBe(mine.length);
+    expect(Object.fromEntries(mine)).toMatchObject(Object.fromEntries(told[place]!.posts));
+    const liked = (await everything(person, "/api/v1/favourites")).map(({ id }) => String(id));
+    expect(new Set(liked).size).toBe(liked.length);
+    expect(liked).toEqual(expect.arrayContaining([...told[place]!.favourites]));
+    expect(await flattrsOf(person)).toEqual(
+      Object.fromEntries(liked.map((id) => [id, 1] as const)),
     );
-    said.push(`posts that open streams did not tell: ${heard.join(" and ")} of ${count("posts")}`);
-    // Counts of requests are not kept on the standby, and are counted anew.
-    expect((await ask(people[0]!, "GET", VERIFY)).remaining).toBeLessThan(REQUESTS);
-    // Nothing that somebody had begun is held by nobody.
-    const [held] = await cluster.direct()<
-      [{ count: number }]
-    >`SELECT count(*)::int AS count FROM graphile_worker._private_jobs WHERE locked_at < now() - interval '5 seconds'`;
-    expect(held.count).toBe(0);
-    expect(await check()).toEqual({ status: 0, stderr: "" });
-  },
-);
+  }
 
-run("each of the work nodes does jobs again, not only one of them", async () => {
+  // Streams that were open all the time go on.
+  const heard = await Promise.all(
+    ears.map(async (ear, place) => {
+      const author = people[1 - place]!;
+      const { id } = await accepted(author, "POST", "/api/v1/statuses", { status: "after all" });
+      await ear.frame(({ event, payload }) => event === "update" && payload.id === id, 10_000);
+      return missedBy(ear, told);
+    }),
+  );
+  expect(heard).toEqual([0, 0]);
+  // Counts of requests are not kept on the standby, and are counted anew.
+  expect((await ask(people[0]!, "GET", VERIFY)).remaining).toBeLessThan(REQUESTS);
+  // Every job is done, also those that were under way: nobody holds one that he does not know of.
+  await until(
+    30_000,
+    async () => {
+      const [left] = await cluster.direct()<
+        [{ count: number }]
+      >`SELECT count(*)::int AS count FROM graphile_worker.jobs WHERE task_identifier = 'tick'`;
+      return left.count === 0 ? true : sleep(500).then(() => undefined);
+    },
+    "the end of all jobs",
+  );
+  expect(await check()).toEqual({ status: 0, stderr: "" });
+});
+
+test("each of the work nodes does jobs again, not only one of them", async (ctx) => {
+  needsCluster(ctx);
   const [one, other] = work as [Serving, Serving];
   for (const away of [one, other]) {
     away.child.kill("SIGTERM");
@@ -301,7 +320,8 @@ run("each of the work nodes does jobs again, not only one of them", async () => 
   }
 });
 
-run("three work nodes close a month once", async () => {
+test("three work nodes close a month once", async (ctx) => {
+  needsCluster(ctx);
   for (const node of [...web, ...work]) node.child.kill("SIGTERM");
   for (const { ended } of [...web, ...work]) expect(await ended).toMatchObject({ status: 0 });
   web = [];
@@ -356,121 +376,6 @@ run("three work nodes close a month once", async () => {
   }
 });
 
-const VERIFY = "/api/v1/accounts/verify_credentials";
-
-/** Writes and favourites without pause until the load ends; what was not acknowledged is tried again, as clients do. */
-async function click(
-  person: Person,
-  place: number,
-  told: readonly Acknowledged[],
-  load: { ends: boolean; refused: Map<number, number>; longestMs: number },
-): Promise<void> {
-  const mine = told[place]!;
-  const persist = async (path: string, body?: object, key?: string) => {
-    for (;;) {
-      const from = performance.now();
-      const answer = await ask(person, "POST", path, body, key);
-      load.longestMs = Math.max(load.longestMs, performance.now() - from);
-      if (answer.status === 200) return answer.body;
-      load.refused.set(answer.status, (load.refused.get(answer.status) ?? 0) + 1);
-      await sleep(AGAIN_MS);
-    }
-  };
-  for (let turn = 0; !load.ends; turn += 1) {
-    const status = `load ${place} ${turn}`;
-    const { id } = await persist("/api/v1/statuses", { status }, status);
-    mine.posts.set(status, id);
-    const likeable = told
-      .flatMap(({ posts }, author) => (author === place ? [] : [...posts.values()]))
-      .find((post) => !mine.favourites.has(post));
-    if (likeable !== undefined) {
-      await persist(`/api/v1/statuses/${likeable}/favourite`);
-      mine.favourites.add(likeable);
-    }
-    await sleep(CLICK_MS);
-  }
-}
-
-/** Writes to the bot, and waits for what a work node makes of it. */
-async function answerOfBot(person: Person): Promise<void> {
-  const from = performance.now();
-  const { id } = await until(60_000, async () => {
-    const { status, body } = await ask(person, "POST", "/api/v1/statuses", {
-      status: "@flattr status",
-      visibility: "direct",
-    });
-    return status === 200 ? (body as { id: string }) : undefined;
-  });
-  await until(
-    60_000,
-    async () => {
-      const { body } = await ask(person, "GET", `/api/v1/statuses/${id}/context`);
-      return body?.descendants?.length > 0 ? true : sleep(200).then(() => undefined);
-    },
-    `an answer to ${id} of ${person.account.name}, ${Math.round(from)}`,
-  );
-}
-
-interface Answer {
-  readonly status: number;
-  readonly remaining: number;
-  readonly link: string | null;
-  // What tests look into has many forms.
-  // oxlint-disable-next-line typescript/no-explicit-any
-  readonly body: any;
-}
-
-/** One request as a client sends it. A connection that breaks is status 0. */
-async function ask(
-  { token, node }: Person,
-  method: string,
-  path: string,
-  body?: object,
-  key?: string,
-): Promise<Answer> {
-  try {
-    const answer = await fetch(`${node.address}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${token}`,
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
-        ...(key === undefined ? {} : { "idempotency-key": key }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(60_000),
-    });
-    return {
-      status: answer.status,
-      remaining: Number(answer.headers.get("x-ratelimit-remaining")),
-      link: answer.headers.get("link"),
-      body: await answer.json().catch(() => undefined),
-    };
-  } catch {
-    return { status: 0, remaining: 0, link: null, body: undefined };
-  }
-}
-
-async function accepted(person: Person, method: string, path: string, body?: object) {
-  const answer = await ask(person, method, path, body);
-  expect({ path, status: answer.status, body: answer.body }).toMatchObject({ path, status: 200 });
-  return answer.body;
-}
-
-/** All pages of a list. */
-async function everything(person: Person, path: string): Promise<Record<string, unknown>[]> {
-  const all: Record<string, unknown>[] = [];
-  for (let next: string | undefined = `${path}?limit=40`; next !== undefined;) {
-    const { status, body, link } = await ask(person, "GET", next);
-    expect({ next, status }).toEqual({ next, status: 200 });
-    all.push(...body);
-    const url = /<([^>]+)>; rel="next"/.exec(link ?? "")?.[1];
-    next = url === undefined || body.length === 0 ? undefined : url.replace(TRIAL_ORIGIN, "");
-  }
-  return all;
-}
-
-const textOf = (html: unknown) => String(html).replaceAll(/<[^>]*>/g, "");
-
 /** How many flattrs each post has had of a person. */
 async function flattrsOf({ account }: Person): Promise<Record<string, number>> {
   const rows = await cluster.direct()<{ id: string; count: number }[]>`
@@ -479,30 +384,11 @@ async function flattrsOf({ account }: Person): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ id, count }) => [id, count]));
 }
 
-/** How many acknowledged posts a stream that stayed open has not told of. */
-function missedBy(ear: Ear, told: readonly Acknowledged[]): number {
-  { const { appendFileSync } = await import("node:fs"); const h = new Set(ear.frames.filter(({ event }) => event === "update").map(({ payload }) => payload.id)); const rows = await cluster.direct()`SELECT e.id::text, e.tx::text, e.subject::text, e.at::text, p.at::text as post_at FROM stream_event e JOIN post p ON p.id = e.subject WHERE e.kind = 'post' ORDER BY e.id`; appendFileSync("/tmp/missed.log", JSON.stringify(rows.map((r)=>({...r, heard: h.has(r["subject"])})),null,0).replaceAll("},","},\n")+"\n----\n"); }
-  const heard = new Set(
-    ear.frames.filter(({ event }) => event === "update").map(({ payload }) => payload.id),
-  );
-  return told.flatMap(({ posts }) => [...posts.values()]).filter((id) => !heard.has(id)).length;
-}
-
 async function connectionCount(): Promise<number> {
   const [row] = await cluster.direct()<
     [{ count: number }]
   >`SELECT count(*)::int AS count FROM pg_stat_activity WHERE backend_type = 'client backend'`;
   return row.count;
-}
-
-async function statusOf(url: string): Promise<number> {
-  return fetch(url, { signal: AbortSignal.timeout(5_000) }).then(
-    async (answer) => {
-      await answer.arrayBuffer();
-      return answer.status;
-    },
-    () => 0,
-  );
 }
 
 async function check() {
@@ -562,11 +448,3 @@ async function tokenOf({ database, clock }: Instance, account: Account): Promise
 }
 
 const urlOf = ({ address }: Serving) => ({ url: new URL(address).host });
-
-function medianOf(list: readonly number[]): number {
-  return list.toSorted((one, other) => one - other)[Math.floor(list.length / 2)]!;
-}
-
-function figures(list: readonly number[]): string {
-  return `median ${Math.round(medianOf(list))} ms, longest ${Math.round(Math.max(...list))} ms`;
-}

@@ -1,4 +1,4 @@
-/** How the database worked: the plan of each statement as it was really done, also of those that triggers and functions did. */
+/** How the database worked: the plan of each statement as it was really done, also of those inside triggers and functions. */
 
 import type postgres from "postgres";
 import { type Database, openClients } from "../../src/store/database.ts";
@@ -11,6 +11,7 @@ interface Step {
   readonly "Index Name"?: string;
   readonly "Index Cond"?: string;
   readonly Filter?: string;
+  /** Rows are told as the mean of all loops. */
   readonly "Actual Rows": number;
   readonly "Actual Loops": number;
   readonly "Rows Removed by Filter"?: number;
@@ -24,10 +25,9 @@ interface Step {
 /** A statement that was done. */
 export interface Plan {
   readonly query: string;
-  readonly ms: number;
   /** Rows that all its steps looked at. */
   readonly rows: number;
-  /** Pages that it looked at, each as often as it did. */
+  /** Pages that it looked at, each as often as it did: also what an index holds between two rows that are wanted. */
   readonly pages: number;
   /** Tables that it read from one end to the other. */
   readonly scanned: readonly string[];
@@ -39,7 +39,7 @@ export interface Plan {
 export interface Observed {
   readonly database: Database;
   /** The plans of all that is done meanwhile. */
-  plansOf(work: () => Promise<unknown>): Promise<readonly Plan[]>;
+  readonly plansOf: (work: () => Promise<unknown>) => Promise<readonly Plan[]>;
 }
 
 /** Settings of the module that tells plans; it comes with every PostgreSQL. */
@@ -54,7 +54,7 @@ const SETTINGS = {
   "auto_explain.log_level": "notice",
 };
 
-/** Opens the clients that an instance opens, with the same settings, and hears what the server says. */
+/** Opens the clients that an instance opens, with their settings, on a database of its own, and hears what the server says. */
 export async function observe(
   { url, settings }: { readonly url: string; readonly settings: Database["settings"] },
   whenOver: (end: () => Promise<void>) => void,
@@ -72,7 +72,7 @@ export async function observe(
   whenOver(end);
   return {
     database: { ...clients, settings },
-    async plansOf(work) {
+    plansOf: async (work) => {
       heard = [];
       await work();
       return heard;
@@ -80,11 +80,11 @@ export async function observe(
   };
 }
 
-/** What the client asks for itself when it connects. */
+/** What clients ask for themselves when they connect. */
 const OWN = /\bpg_catalog\b|\bpg_type\b/;
 
 function planOf({ message }: postgres.Notice): Plan | undefined {
-  const [, ms, json] = /^duration: ([\d.]+) ms {2}plan:\n(\{.*)$/s.exec(message ?? "") ?? [];
+  const json = /^duration: [\d.]+ ms {2}plan:\n(\{.*)$/s.exec(message ?? "")?.[1];
   if (json === undefined) return undefined;
   const { "Query Text": query, Plan: root } = JSON.parse(json) as {
     readonly "Query Text": string;
@@ -93,11 +93,10 @@ function planOf({ message }: postgres.Notice): Plan | undefined {
   if (OWN.test(query)) return undefined;
   const steps = stepsOf(root);
   return {
-    ms: Number(ms),
     query: query.replaceAll(/\s+/g, " ").trim(),
-    rows: steps.reduce((all, step) => all + rowsOf(step), 0),
-    pages: (root["Shared Hit Blocks"] ?? 0) + (root["Shared Read Blocks"] ?? 0),
-    scanned: [...new Set(steps.flatMap((step) => (isScan(step) ? [step["Relation Name"]!] : [])))],
+    rows: Math.round(steps.reduce((all, step) => all + rowsOf(step), 0)),
+    pages: pagesOf(root),
+    scanned: [...new Set(steps.flatMap(scannedBy))],
     text: lines(root, 0).join("\n"),
   };
 }
@@ -106,10 +105,14 @@ function stepsOf(step: Step): readonly Step[] {
   return [step, ...(step.Plans ?? []).flatMap(stepsOf)];
 }
 
-const isScan = (step: Step) =>
-  step["Node Type"] === "Seq Scan" && step["Relation Name"] !== undefined;
+/** A scan of which a plan speaks, but that was never begun, reads nothing. */
+function scannedBy(step: Step): readonly string[] {
+  const table = step["Relation Name"];
+  return step["Node Type"] === "Seq Scan" && table !== undefined && step["Actual Loops"] > 0
+    ? [table]
+    : [];
+}
 
-/** Rows are told as the mean of all loops. */
 function rowsOf(step: Step): number {
   const each =
     step["Actual Rows"] +
@@ -119,12 +122,19 @@ function rowsOf(step: Step): number {
   return each * step["Actual Loops"];
 }
 
+function pagesOf(step: Step): number {
+  return (step["Shared Hit Blocks"] ?? 0) + (step["Shared Read Blocks"] ?? 0);
+}
+
+/** Conditions may be as long as the query. */
+const LINE_CHARS_MAX = 240;
+
 function lines(step: Step, depth: number): readonly string[] {
-  const cond = step["Index Cond"] === undefined ? "" : ` on ${step["Index Cond"]}`;
-  const filter = step.Filter === undefined ? "" : ` if ${step.Filter}`;
-  const pages = (step["Shared Hit Blocks"] ?? 0) + (step["Shared Read Blocks"] ?? 0);
   const where = [step["Relation Name"], step["Index Name"]].filter(Boolean).join(" by ");
-  const said = `${step["Node Type"]} ${where}${cond}${filter}`.slice(0, 300);
-  const line = `${"  ".repeat(depth)}${said} (${rowsOf(step)} rows, ${step["Actual Loops"]} times, ${pages} pages)`;
+  const condition = step["Index Cond"] === undefined ? "" : ` where ${step["Index Cond"]}`;
+  const filter = step.Filter === undefined ? "" : ` if ${step.Filter}`;
+  const said = `${step["Node Type"]} ${where}${condition}${filter}`.slice(0, LINE_CHARS_MAX);
+  const figures = `${Math.round(rowsOf(step))} rows, ${step["Actual Loops"]} times, ${pagesOf(step)} pages`;
+  const line = `${"  ".repeat(depth)}${said} (${figures})`;
   return [line, ...(step.Plans ?? []).flatMap((inner) => lines(inner, depth + 1))];
 }

@@ -30,10 +30,9 @@ export async function statusEntities(
 ): Promise<readonly Entity[]> {
   const { database, clock } = parts;
   const at = clock.now();
-  const [seen, value] = await Promise.all([
-    seePosts(database, caller?.account, ids, at),
-    clickValue(parts, caller, at),
-  ]);
+  const seen = await seePosts(database, caller?.account, ids, at);
+  const isValueShown = seen.some(({ post }) => post.own?.isFlattred === true);
+  const value = isValueShown ? await clickValue(parts, caller, at) : undefined;
   const accounts = await accountEntities(
     parts,
     seen.flatMap(({ post, boost }) => [post.author, ...(boost === undefined ? [] : [boost.actor])]),

@@ -14,7 +14,7 @@ import { findTarget, ownFavourite, type Target } from "../../features/post/see.t
 import { marksOf, renderText } from "../../features/post/text.ts";
 import { muteThread, unmuteThread, wantReplies } from "../../features/post/thread.ts";
 import { reactedBy } from "../../features/post/timeline.ts";
-import { keepWordsOf } from "../../features/post/words.ts";
+import { keepWordsWanted } from "../../features/post/words.ts";
 import { deletePost, editPost, writePost } from "../../features/post/write.ts";
 import { cleanHtml } from "../../features/post/clean.ts";
 import { findPayee } from "../../features/thing/find.ts";
@@ -145,7 +145,7 @@ export const statusRoutes = (parts: ClientParts) => {
       const [{ ancestors, descendants }] = await Promise.all([
         conversationOf(database, caller?.account, target.post, at),
         // Whoever reads a conversation may cause one look at its own server; what comes is there the next time.
-        caller === undefined ? undefined : wantReplies(database.drizzle, target.post, at),
+        caller === undefined ? undefined : wantReplies(database, target.post, at),
       ]);
       const readable = await statusEntities(parts, caller, [...ancestors, ...descendants]);
       const entities = await filtered(parts, caller?.account, "thread", readable);
@@ -164,15 +164,14 @@ export const statusRoutes = (parts: ClientParts) => {
     .post(
       "/:id/favourite",
       scope("write:favourites"),
-      doing(async ({ account, access }, { thing, post }) => {
-        const counts = access.countsFlattrs;
+      doing(async ({ account, access }, target) => {
         const { again } = await favouriteThing(database, {
           account,
-          thing,
-          counts,
+          thing: target.thing,
+          counts: access.countsFlattrs,
           at: clock.now(),
         });
-        if (!again) await keepWordsOf(database.drizzle, post, { isChanged: false });
+        if (!again) await keepWordsWanted(database, target);
       }),
     )
     .post("/:id/unfavourite", scope("write:favourites"), async (c) => {
@@ -203,9 +202,9 @@ export const statusRoutes = (parts: ClientParts) => {
     .post(
       "/:id/bookmark",
       scope("write:bookmarks"),
-      doing(async ({ account }, { post }) => {
-        await bookmarkPost(database, { account, post, at: clock.now() });
-        await keepWordsOf(database.drizzle, post, { isChanged: false });
+      doing(async ({ account }, target) => {
+        await bookmarkPost(database, { account, post: target.post, at: clock.now() });
+        await keepWordsWanted(database, target);
       }),
     )
     .post(

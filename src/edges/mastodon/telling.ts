@@ -4,7 +4,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Account } from "../../features/account/create.ts";
 import { audienceOf, audienceOfGone, type Listened } from "../../features/notice/audience.ts";
 import type { StreamEvent } from "../../features/notice/stream.ts";
-import type { Database } from "../../store/database.ts";
+import { type Database, isDatabaseAway } from "../../store/database.ts";
 import type { Clock } from "../../store/time.ts";
 import type { StreamSocket } from "./sockets.ts";
 import { placeOf, standsIn, type Stream, type StreamPlace } from "./streams.ts";
@@ -39,13 +39,16 @@ const RENDERED_MAX = 8;
 const TRIES_MAX = 3;
 const AGAIN_MS = 500;
 
+/** The same while the database is away: a minute, in which another server takes its place. Nothing new comes meanwhile. */
+const AWAY_TRIES_MAX = 120;
+
 /** Asks again when the database was away for a moment. */
 async function again<T>(ask: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await ask();
     } catch (error) {
-      if (tries === TRIES_MAX) throw error;
+      if (tries >= (isDatabaseAway(error) ? AWAY_TRIES_MAX : TRIES_MAX)) throw error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }

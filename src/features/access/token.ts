@@ -1,6 +1,6 @@
 /** Access tokens: what an app shows to act for somebody. Only their digests are kept. */
 
-import { eq, sql } from "drizzle-orm";
+import { eq, getTableColumns, sql } from "drizzle-orm";
 import type { Database, Drizzle, Tx } from "../../store/database.ts";
 import { addJob, type JobKind } from "../../store/jobs.ts";
 import { digestOf, newSecret } from "../../store/secret.ts";
@@ -58,29 +58,57 @@ const SECRET_CHARS_MAX = 200;
 /** How exactly it is known when a token was last used. */
 const USED_MS = 3_600_000;
 
-/** What a token allows; undefined when there is none. Asked of the database each time: one that ended is over at once. */
+const ACCOUNT = Object.entries(getTableColumns(account));
+
+/** SQL: the columns of the account `x`, by the names that the program knows them by. */
+const ACCOUNT_COLUMNS = ACCOUNT.map(([key, { name }]) => `x."${name}" AS "account_${key}"`).join(
+  ", ",
+);
+
+interface Row {
+  readonly id: bigint;
+  readonly app: bigint;
+  readonly scopes: readonly string[];
+  readonly counts_flattrs: boolean;
+  readonly used_at: Date | null;
+  readonly [column: `account_${string}`]: unknown;
+}
+
+/**
+ * What a token allows; undefined when there is none. Asked of the database each time: one that ended is over at once.
+ * Every request begins with it, so it is planned once for each connection.
+ */
 export async function findToken(
-  database: Pick<Database, "drizzle">,
+  { sql: raw, drizzle }: Pick<Database, "sql" | "drizzle">,
   secret: string,
   at: Temporal.Instant,
 ): Promise<Access | undefined> {
   if (secret.length > SECRET_CHARS_MAX) return undefined;
-  const [found] = await database.drizzle
-    .select({ token, account })
-    .from(token)
-    .leftJoin(account, eq(account.id, token.account))
-    .where(eq(token.digest, digestOf(secret)));
+  const [found] = await raw<Row[]>`
+    SELECT t.id, t.app, t.scopes, t.counts_flattrs, t.used_at, ${raw.unsafe(ACCOUNT_COLUMNS)}
+      FROM token t LEFT JOIN account x ON x.id = t.account
+     WHERE t.digest = ${digestOf(secret)}`;
   if (found === undefined) return undefined;
-  const { usedAt } = found.token;
-  if (usedAt === null || at.epochMilliseconds - usedAt.epochMilliseconds > USED_MS)
-    await database.drizzle.update(token).set({ usedAt: at }).where(eq(token.id, found.token.id));
+  const { used_at: usedAt } = found;
+  if (usedAt === null || at.epochMilliseconds - usedAt.getTime() > USED_MS)
+    await drizzle.update(token).set({ usedAt: at }).where(eq(token.id, found.id));
   return {
-    token: found.token.id,
-    app: found.token.app,
-    account: found.account ?? undefined,
-    scopes: new Set(found.token.scopes),
-    countsFlattrs: found.token.countsFlattrs,
+    token: found.id,
+    app: found.app,
+    account: accountIn(found),
+    scopes: new Set(found.scopes),
+    countsFlattrs: found.counts_flattrs,
   };
+}
+
+function accountIn(row: Row): Account | undefined {
+  if (row["account_id"] === null) return undefined;
+  return Object.fromEntries(
+    ACCOUNT.map(([key, column]) => {
+      const value = row[`account_${key}`];
+      return [key, value === null ? null : column.mapFromDriverValue(value)];
+    }),
+  ) as unknown as Account;
 }
 
 /** Ends a token: it opens nothing any more, and streams that it opened are closed. */

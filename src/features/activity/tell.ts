@@ -36,7 +36,7 @@ export async function tell(
   // One statement, however many are told. The tables of follows and blocks belong to rooms nearer to the rim.
   await tx.execute(sql`
     WITH told AS MATERIALIZED (
-      SELECT value::bigint AS actor FROM jsonb_array_elements_text(${JSON.stringify(to.map(String))}::jsonb)
+      SELECT unnest(${`{${to.join(",")}}`}::bigint[]) AS actor
       UNION
       SELECT follower FROM follow WHERE followee = ${followersOf ?? null}::bigint AND state = 'accepted'),
     target AS MATERIALIZED (

@@ -49,10 +49,12 @@ export async function ownFlattrs(
   }: { readonly period: Period; readonly maxId: bigint | undefined; readonly limit: number },
 ): Promise<readonly OwnFlattr[]> {
   const rows = await sql<Row[]>`
+    -- First those of the patron: else those of everybody may be passed over in the order of their ids.
+    WITH own AS MATERIALIZED (SELECT * FROM flattr WHERE period = ${periodNumber(period)} AND patron = ${patron})
     SELECT f.id, f.period, f.source, f.private, f.at, f.thing, t.uri, t.kind, t.title
-      FROM flattr f JOIN thing t ON t.id = f.thing
-     WHERE f.period = ${periodNumber(period)} AND f.patron = ${patron} AND (${maxId ?? null}::bigint IS NULL OR f.id < ${maxId ?? null})
-     ORDER BY f.id DESC LIMIT ${limit}`;
+      FROM (SELECT * FROM own WHERE ${maxId ?? null}::bigint IS NULL OR id < ${maxId ?? null} ORDER BY id DESC LIMIT ${limit}) f
+      JOIN thing t ON t.id = f.thing
+     ORDER BY f.id DESC`;
   return rows.map((row) => ({
     id: row.id,
     period: periodFromNumber(row.period),

@@ -4,6 +4,7 @@ import { getLogger } from "@logtape/logtape";
 import { sql } from "drizzle-orm";
 import type { Database, Tx } from "../../store/database.ts";
 import type { Schedule } from "../../store/jobs.ts";
+import { recent } from "../../store/recent.ts";
 import { type Clock, sqlTime, type Temporal } from "../../store/time.ts";
 import { streamEvent } from "./schema.ts";
 
@@ -42,6 +43,16 @@ const POLL_MS = 200;
 
 /** After a fault, such as a database that is starting again. */
 const FAULT_MS = 500;
+
+/**
+ * So many transactions are looked at again after a fault. A standby that becomes the primary may not have heard of the
+ * last ones that left nothing worth waiting for (they failed, or only counted requests), and gives their numbers to
+ * others: those would pass for read.
+ */
+const AGAIN_MAX = 10_000n;
+
+/** Events that are remembered as told, so that looking again tells nothing twice; a transaction has one or two. */
+const TOLD_MAX = 40_000;
 
 /** What is older than this was told long ago. */
 const KEPT_MINUTES = 5;
@@ -114,6 +125,11 @@ class EventReader implements Events {
   readonly #listeners = new Set<Listener>();
   /** Up to where everything was read, as PostgreSQL writes it; undefined while nobody reads. */
   #snapshot: string | undefined;
+  /** The transaction from which on this reader has read. */
+  #first = 0n;
+  /** True: the last look failed, and the next one may meet another server. */
+  #isDoubtful = false;
+  readonly #told = recent<string, true>(TOLD_MAX);
   #starting: Promise<void> | undefined;
   #isClosed = false;
   #wake = () => {};
@@ -147,6 +163,8 @@ class EventReader implements Events {
   async #start(): Promise<void> {
     try {
       this.#snapshot = await this.#now();
+      this.#first = xminOf(this.#snapshot);
+      this.#isDoubtful = false;
     } finally {
       this.#starting = undefined;
     }
@@ -158,9 +176,11 @@ class EventReader implements Events {
       let pauseMs = POLL_MS;
       try {
         await this.#read();
+        this.#isDoubtful = false;
       } catch (error) {
         this.#logger.warning("open streams wait for the database: {error}", { error });
         pauseMs = FAULT_MS;
+        this.#isDoubtful = true;
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, pauseMs);
@@ -182,7 +202,9 @@ class EventReader implements Events {
   }
 
   async #read(): Promise<void> {
-    const before = this.#snapshot!;
+    const before = this.#isDoubtful
+      ? snapshotBefore(this.#snapshot!, this.#first)
+      : this.#snapshot!;
     const rows = await this.#database.drizzle.execute<{
       snapshot: string;
       id: string | null;
@@ -203,7 +225,8 @@ class EventReader implements Events {
       return;
     }
     for (const { id, kind, account, subject } of rows) {
-      if (id === null) continue;
+      if (id === null || this.#told.get(id)) continue;
+      this.#told.set(id, true);
       const event: StreamEvent = {
         id: BigInt(id),
         kind,
@@ -221,6 +244,17 @@ class EventReader implements Events {
   }
 }
 
+function xminOf(snapshot: string): bigint {
+  return BigInt(snapshot.split(":")[0]!);
+}
+
 function xmaxOf(snapshot: string): bigint {
   return BigInt(snapshot.split(":")[1]!);
+}
+
+/** A snapshot in which the last transactions before this one had not begun, but not more than began after the first. */
+function snapshotBefore(snapshot: string, first: bigint): string {
+  const back = xminOf(snapshot) - AGAIN_MAX;
+  const from = back > first ? back : first;
+  return `${from}:${from}:`;
 }

@@ -148,7 +148,8 @@ export async function withdrawBoosts(
   if (gone.length === 0) return;
   await tx.execute(sql`
     WITH gone AS MATERIALIZED (
-      SELECT * FROM jsonb_to_recordset(${listed(gone)}::jsonb) AS one(id bigint, actor bigint, post bigint)),
+      SELECT * FROM unnest(${listed(gone.map(({ id }) => id))}::bigint[], ${listed(gone.map(({ actor }) => actor))}::bigint[],
+                           ${listed(gone.map(({ post }) => post))}::bigint[]) AS one(id, actor, post)),
     left_home AS (DELETE FROM home h USING gone WHERE h.post = gone.post AND h.id = gone.id),
     untold AS (DELETE FROM notification n USING gone WHERE n.post = gone.post AND n.actor = gone.actor AND n.kind = 'reblog')
     INSERT INTO stream_event (kind, subject, at) SELECT 'delete', id, ${sqlTime(at)}::timestamptz FROM gone`);
@@ -194,8 +195,7 @@ function newsFrom(at: Temporal.Instant): string {
   return sqlTime(at.subtract({ hours: NEWS_HOURS }));
 }
 
-function listed(rows: readonly Readonly<Record<string, bigint>>[]): string {
-  return JSON.stringify(rows, (_, value: unknown) =>
-    typeof value === "bigint" ? String(value) : value,
-  );
+/** As PostgreSQL writes lists: of these it knows how long they are, so it finds few rows by their index. */
+function listed(ids: readonly bigint[]): string {
+  return `{${ids.join(",")}}`;
 }

@@ -46,7 +46,10 @@ export async function actorsOfUris(
   if (uris.length === 0) return [];
   return actorsWhere(
     tx,
-    sql`WHERE a.uri IN (SELECT value FROM jsonb_array_elements_text(${JSON.stringify(uris.slice(0, MENTIONS_MAX))}::jsonb))`,
+    sql`WHERE a.uri IN (${sql.join(
+      uris.slice(0, MENTIONS_MAX).map((uri) => sql`${uri}`),
+      sql`, `,
+    )})`,
   );
 }
 
@@ -69,7 +72,7 @@ export async function keepMarks(
       .insert(postTag)
       .values(tags.slice(0, TAGS_MAX).map((tag) => ({ post, tag })))
       .onConflictDoNothing();
-  await keepWordsOf(tx, post, { isChanged: true });
+  await keepWordsOf(tx, post);
 }
 
 async function actorsWhere(

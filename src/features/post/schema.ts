@@ -97,8 +97,16 @@ export const post = pgTable(
       .where(
         sql`${table.visibility} = 'public' AND ${table.deletedAt} IS NULL AND ${table.inReplyTo} IS NULL AND ${table.text} IS NOT NULL`,
       ),
+    index("post_public_with_media")
+      .on(table.id)
+      .where(
+        sql`${table.visibility} = 'public' AND ${table.deletedAt} IS NULL AND ${table.inReplyTo} IS NULL AND ${table.attachments} IS NOT NULL`,
+      ),
+    index("post_no_answer")
+      .on(table.author, table.id)
+      .where(sql`${table.inReplyTo} IS NULL`),
     index("post_pinned")
-      .on(table.author)
+      .on(table.author, table.id)
       .where(sql`${table.pinnedAt} IS NOT NULL`),
     index("post_with_media")
       .on(table.author, table.id)
@@ -184,7 +192,6 @@ export const favourite = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.thing, table.actor] }),
-    index("favourite_uri").on(table.uri),
     index("favourite_actor").on(table.actor, table.id),
   ],
 );
@@ -204,6 +211,7 @@ export const bookmark = pgTable(
   (table) => [
     primaryKey({ columns: [table.account, table.post] }),
     index("bookmark_newest").on(table.account, table.id),
+    index("bookmark_post").on(table.post),
   ],
 );
 

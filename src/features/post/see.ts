@@ -229,6 +229,9 @@ export interface Target {
   readonly uri: string;
   readonly author: ActorId;
   readonly visibility: SeenPost["visibility"];
+  readonly text: string | null;
+  readonly html: string | null;
+  readonly summary: string | null;
 }
 
 /** What a status id means to a viewer: a boost means the post that was passed on. */
@@ -238,7 +241,7 @@ export async function findTarget(
   id: bigint,
 ): Promise<Target | undefined> {
   const [row] = await sql<Target[]>`
-    SELECT p.id AS post, p.thing, t.uri, p.author, p.visibility
+    SELECT p.id AS post, p.thing, t.uri, p.author, p.visibility, p.text, p.html, p.summary
       FROM (SELECT COALESCE((SELECT b.post FROM boost b WHERE b.id = ${id}), ${id}::bigint) AS id) w
       JOIN post p ON p.id = w.id JOIN thing t ON t.id = p.thing
      WHERE ${mayRead(sql, viewer)}`;

@@ -80,19 +80,19 @@ export async function missingAbove(tx: Tx | Drizzle, post: bigint): Promise<stri
  * @returns true when it will be asked
  */
 export async function wantReplies(
-  tx: Tx | Drizzle,
+  { sql: raw }: Pick<Database, "sql">,
   post: bigint,
   at: Temporal.Instant,
 ): Promise<boolean> {
   const before = sqlTime(at.subtract({ minutes: REPLIES_AGAIN_MINUTES }));
   // Whoever looks next waits as long, whatever becomes of the job.
-  const due = await tx.execute(sql`
+  const due = await raw`
     WITH due AS (
       UPDATE post SET replies_read_at = ${sqlTime(at)}
        WHERE id = ${post}::bigint AND html IS NOT NULL AND text IS NULL AND deleted_at IS NULL
          AND visibility IN ('public', 'unlisted') AND (replies_read_at IS NULL OR replies_read_at <= ${before})
       RETURNING id)
     SELECT graphile_worker.add_job(${postReplies.name}, json_build_object('post', id::text), job_key => ${`${postReplies.name}:${post}`},
-                                   max_attempts => ${ATTEMPTS_MAX}) FROM due`);
+                                   max_attempts => ${ATTEMPTS_MAX}) FROM due`;
   return due.length > 0;
 }

@@ -19,14 +19,16 @@ export interface TimelineEntry {
   readonly cursor: bigint;
 }
 
-/** Larger than every id. */
-const LAST_ID = 2n ** 63n - 1n;
-
-/** The bounds of a page for the column that it is turned by, with its order and limit. */
+/**
+ * The bounds of a page for the column that it is turned by, with its order and limit. Bounds that were not asked for are
+ * left out: PostgreSQL would think that they leave hardly a row, and that any index were good enough.
+ */
 function turned(sql: Sql, column: Condition, { limit, maxId, sinceId, minId }: TimelinePage) {
-  const above = minId ?? sinceId ?? -1n;
+  const above = minId ?? sinceId;
+  const isBelow = maxId === undefined ? sql`true` : sql`${column} < ${maxId}`;
+  const isAbove = above === undefined ? sql`true` : sql`${column} > ${above}`;
   return {
-    bounds: sql`(${column} < ${maxId ?? LAST_ID} AND ${column} > ${above})`,
+    bounds: sql`(${isBelow} AND ${isAbove})`,
     order:
       minId === undefined ? sql`${column} DESC LIMIT ${limit}` : sql`${column} ASC LIMIT ${limit}`,
     inOrder: <T>(rows: readonly T[]) => (minId === undefined ? rows : rows.toReversed()),
@@ -101,7 +103,7 @@ export async function publicTimeline(
     SELECT p.id, p.id AS cursor
       FROM post p JOIN actor a ON a.id = p.author
      WHERE p.visibility = 'public' AND p.deleted_at IS NULL AND p.in_reply_to IS NULL AND ${bounds} AND ${place}
-       AND (${!onlyMedia} OR p.attachments IS NOT NULL)
+       ${onlyMedia ? sql`AND p.attachments IS NOT NULL` : sql``}
        AND ${wantsToSee(sql, viewer, sql`p.author`, at)}
      ORDER BY ${order}`;
   return inOrder(rows);
@@ -179,7 +181,7 @@ export async function profileTimeline(
     SELECT one.id, one.id AS cursor FROM (
       (SELECT p.id FROM post p
         WHERE p.author = ${author} AND ${own.bounds} AND ${mayRead(sql, viewer)} AND p.visibility <> 'direct'
-          AND (${!hidesReplies} OR p.in_reply_to IS NULL)
+          ${hidesReplies ? sql`AND p.in_reply_to IS NULL` : sql``}
           ${onlyMedia ? sql`AND p.attachments IS NOT NULL` : sql``}
           ${onlyPinned ? sql`AND p.pinned_at IS NOT NULL` : sql``}
           ${tag === undefined ? sql`` : sql`AND EXISTS (SELECT FROM post_tag pt WHERE pt.post = p.id AND pt.tag = ${tag})`}

@@ -15,6 +15,9 @@ const ASKED_MAX = 8;
 /** Of the newest posts with the longest word so many are looked at. */
 const CANDIDATES_MAX = 2_000;
 
+/** PostgreSQL's type of lists of text. */
+const TEXTS = 1009;
+
 /** The words of a text in the form in which they are kept: letters and digits, in lower case, each once. */
 export function wordsOf(text: string): readonly string[] {
   const words = new Set<string>();
@@ -28,29 +31,30 @@ export function wordsOf(text: string): readonly string[] {
   return [...words];
 }
 
+/** What stands in a post. */
+interface Written {
+  readonly text: string | null;
+  readonly html: string | null;
+  readonly summary: string | null;
+}
+
+function wordsIn({ text, html, summary }: Written): readonly string[] {
+  return wordsOf(`${summary ?? ""} ${text ?? plainText(html ?? "")}`);
+}
+
 /** Keeps the words of a post beside those that are kept of it. */
-async function keepWords(
-  tx: Tx | Drizzle,
-  post: bigint,
-  { text, html, summary }: { text: string | null; html: string | null; summary: string | null },
-): Promise<void> {
-  const words = wordsOf(`${summary ?? ""} ${text ?? plainText(html ?? "")}`);
+async function keepWords(tx: Tx | Drizzle, post: bigint, written: Written): Promise<void> {
+  const words = wordsIn(written);
   await tx.execute(sql`
     INSERT INTO post_word (word, post)
     SELECT value, ${post}::bigint FROM jsonb_array_elements_text(${JSON.stringify(words)}::jsonb) ON CONFLICT DO NOTHING`);
 }
 
 /**
- * Keeps the words of a post if it may be searched: if it is of this instance, or public and of somebody who wants to be
- * found, or if somebody here favourited or bookmarked it. To be called again when one of these begins.
- *
- * @param isChanged false: words that are kept already are right
+ * Keeps the words of a new or changed post, instead of those that it had, if it may be searched: if it is of this
+ * instance, or public and of somebody who wants to be found, or if somebody here favourited or bookmarked it.
  */
-export async function keepWordsOf(
-  tx: Tx | Drizzle,
-  id: bigint,
-  { isChanged }: { readonly isChanged: boolean },
-): Promise<void> {
+export async function keepWordsOf(tx: Tx | Drizzle, id: bigint): Promise<void> {
   const [found] = await tx.execute<{
     text: string | null;
     html: string | null;
@@ -58,13 +62,24 @@ export async function keepWordsOf(
   }>(sql`
     SELECT p.text, p.html, p.summary FROM post p JOIN actor a ON a.id = p.author
      WHERE p.id = ${id}::bigint AND p.deleted_at IS NULL
-       AND (${isChanged} OR NOT EXISTS (SELECT FROM post_word w WHERE w.post = p.id))
        AND (p.text IS NOT NULL OR (a.is_indexable AND p.visibility = 'public')
             OR EXISTS (SELECT FROM bookmark k WHERE k.post = p.id)
             OR EXISTS (SELECT FROM favourite f JOIN account x ON x.actor = f.actor WHERE f.thing = p.thing))`);
   if (found === undefined) return;
-  if (isChanged) await tx.execute(sql`DELETE FROM post_word WHERE post = ${id}::bigint`);
+  await tx.execute(sql`DELETE FROM post_word WHERE post = ${id}::bigint`);
   await keepWords(tx, id, found);
+}
+
+/** Somebody here favourited or bookmarked a post: it may be searched from now on. Words that are kept already stay. */
+export async function keepWordsWanted(
+  { sql: raw }: Pick<Database, "sql">,
+  { post, ...written }: Written & { readonly post: bigint },
+): Promise<void> {
+  await raw`
+    INSERT INTO post_word (word, post)
+    SELECT kept.word, p.id FROM post p, unnest(${raw.array([...wordsIn(written)], TEXTS)}::text[]) AS kept(word)
+     WHERE p.id = ${post} AND p.deleted_at IS NULL AND NOT EXISTS (SELECT FROM post_word w WHERE w.post = p.id OFFSET 0)
+    ON CONFLICT DO NOTHING`;
 }
 
 /** What is looked for among posts. */
@@ -80,9 +95,6 @@ export interface PostSearch {
 
 /** Larger than every id. */
 const LAST_ID = 2n ** 63n - 1n;
-
-/** PostgreSQL's type of lists of text. */
-const TEXTS = 1009;
 
 /**
  * The newest posts with all of these words that the viewer may search: his own, those that he favourited or bookmarked,
