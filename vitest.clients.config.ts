@@ -1,4 +1,7 @@
 import { defineConfig } from "vitest/config";
+import { keepInMemory } from "./tests/support/memory.ts";
+
+keepInMemory();
 import { StepReporter } from "./tests/support/steps.ts";
 
 /** `npm run test:clients`: unmodified client libraries and a real browser on two instances, step by step. */

@@ -1,4 +1,7 @@
 import { defineConfig } from "vitest/config";
+import { keepInMemory } from "./tests/support/memory.ts";
+
+keepInMemory();
 
 /** `npm test`: everything but the long runs and the client libraries. One database server for the run, one database for each file. */
 export default defineConfig({

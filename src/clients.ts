@@ -1,6 +1,6 @@
 /** Wires the client API; `instance.ts` joins it to the rest. */
 
-import { clientApp } from "./edges/mastodon/app.ts";
+import { clientApp, isClientPath } from "./edges/mastodon/app.ts";
 import { limitsFor } from "./edges/mastodon/limits.ts";
 import { renderFor } from "./edges/mastodon/render.ts";
 import { openStreaming, type Streaming } from "./edges/mastodon/streaming.ts";
@@ -24,6 +24,8 @@ import { VERSION } from "./version.ts";
 
 /** What clients see of an instance, and what is done for them later. */
 export interface Clients {
+  /** Whether an address is of the client API. */
+  answers(path: string): boolean;
   /** Answers what clients ask. `remoteAddress`: who asks, for limits. */
   fetch(request: Request, remoteAddress: string): Response | Promise<Response>;
   /** Takes requests for a socket. */
@@ -72,6 +74,7 @@ export function openClientApi({
     render: renderFor(parts),
   });
   return {
+    answers: isClientPath,
     fetch: (request, remoteAddress) => app.fetch(request, { remoteAddress }),
     upgrade: (...asked) => streaming.upgrade(...asked),
     lanes: [

@@ -23,7 +23,7 @@ import type { Resolver } from "./features/thing/find.ts";
 import { multibaseOf } from "./features/statement/proof.ts";
 import { logBehind } from "./features/statement/take.ts";
 import type { StatementParts } from "./features/statement/write.ts";
-import { rotateStatementKey, shownKeys } from "./features/transfer/rotate.ts";
+import { shownKeys } from "./features/transfer/rotate.ts";
 import { KINDS } from "./features/transfer/kinds.ts";
 import { releaseDue, releaseMore } from "./features/transfer/release.ts";
 import { transfersDue } from "./features/settlement/close.ts";
@@ -31,18 +31,14 @@ import type { Database } from "./store/database.ts";
 import { type Egress, openEgress } from "./store/egress.ts";
 import { handle, type Lane } from "./store/jobs.ts";
 import type { Vault } from "./store/keys.ts";
-import { ensureStatementKey, openStatementKeys } from "./store/signing.ts";
 import type { Clock } from "./store/time.ts";
 import { VERSION } from "./version.ts";
 
 /** What other servers see of an instance, and what it does towards them. */
 export interface Federated {
-  readonly statements: StatementParts;
   readonly resolver: Resolver;
   /** False while a peer knows statements of ours that this database has forgotten. */
   readonly isFresh: (peer: bigint) => Promise<boolean>;
-  /** Changes the key that signs statements, and tells all peers. */
-  readonly rotateKey: () => Promise<{ key: string; peers: number }>;
   /** Makes the actors of the instance itself, so that others find them. */
   prepare(): Promise<void>;
   /** Answers what is for other servers, and leaves the rest to the pages. */
@@ -60,20 +56,20 @@ export interface Federated {
 }
 
 /** Opens it. Nothing is sent and nothing asked before `start`, or before somebody asks the resolver. */
-export async function openFederation({
+export function openFederation({
   config,
   database,
   vault,
+  statements,
   clock,
 }: {
   config: Config;
   database: Database;
   vault: Vault;
+  statements: StatementParts;
   clock: Clock;
-}): Promise<Federated> {
+}): Federated {
   const { origin } = database.settings;
-  await ensureStatementKey(database.drizzle, vault, { origin, at: clock.now() });
-  const statements: StatementParts = { database, keyOf: openStatementKeys(vault) };
   const egress = openEgress({
     allowedPrivate: config.allowedPrivate,
     userAgent: `Fediflattr/${VERSION} (+${origin}/)`,
@@ -100,10 +96,8 @@ export async function openFederation({
   };
 
   return {
-    statements,
     resolver: openResolver({ database, fetcher, egress, clock }),
     isFresh: (peer) => exchange.isFresh(peer),
-    rotateKey: () => rotateStatementKey(statements, vault, clock.now()),
     async prepare() {
       await ensureOwnActors(database.drizzle, origin, clock.now());
     },

@@ -5,22 +5,28 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import type postgres from "postgres";
 import { type Config, ConfigError, refuseShiftedClock, trialOrigin } from "./config.ts";
-import { isClientPath } from "./edges/mastodon/app.ts";
-import { serveHttp, type Listening } from "./edges/web/serve.ts";
-import { pageRoutes } from "./edges/web/routes.ts";
+import type { Listening } from "./edges/web/serve.ts";
 import { makeReceipts, receiptsDue } from "./features/settlement/receipt.ts";
 import { tick } from "./features/settlement/tick.ts";
 import { publishFee, turnMonths } from "./features/settlement/turn.ts";
 import type { Resolver } from "./features/thing/find.ts";
 import type { StatementParts } from "./features/statement/write.ts";
-import { type Clients, openClientApi } from "./clients.ts";
-import { type Federated, openFederation } from "./federation.ts";
+import { rotateStatementKey } from "./features/transfer/rotate.ts";
+import type { Clients } from "./clients.ts";
+import type { Federated } from "./federation.ts";
 import { connectionTo, type Database, openClients, urlOf } from "./store/database.ts";
 import { type Embedded, openEmbedded } from "./store/embedded.ts";
 import { handle, startJobs } from "./store/jobs.ts";
 import { openMasterKey, type Vault } from "./store/keys.ts";
 import { appliedMigrations, knownMigrations, migrate } from "./store/migrate.ts";
-import { ensureSigningKey, openSigner, publicKeys, type Signer } from "./store/signing.ts";
+import {
+  ensureSigningKey,
+  ensureStatementKey,
+  openSigner,
+  openStatementKeys,
+  publicKeys,
+  type Signer,
+} from "./store/signing.ts";
 import { type Clock, machineClock } from "./store/time.ts";
 import connect from "postgres";
 
@@ -79,21 +85,13 @@ export async function openInstance(config: Config): Promise<Instance> {
     };
     try {
       const signer = await openSigner(database.drizzle, vault);
-      const federation = await openFederation({ config, database, vault, clock });
-      const clientApi = openClientApi({
-        database,
-        vault,
-        clock,
-        federation,
-        requestsMax: config.clientRequests,
-      });
+      await ensureStatementKey(database.drizzle, vault, { origin, at: clock.now() });
       return runInstance({
-        clients: clientApi,
         config,
         clock,
         database,
+        vault,
         signer,
-        federation,
         url,
         embedded,
         endClients: clients.end,
@@ -109,28 +107,28 @@ export async function openInstance(config: Config): Promise<Instance> {
 }
 
 interface Opened {
-  readonly clients: Clients;
   readonly config: Config;
   readonly clock: Clock;
   readonly database: Database;
+  readonly vault: Vault;
   readonly signer: Signer;
-  readonly federation: Federated;
   readonly url: string;
   readonly embedded: Embedded | undefined;
   readonly endClients: () => Promise<void>;
 }
 
 function runInstance({
-  clients,
   config,
   clock,
   database,
+  vault,
   signer,
-  federation,
   url,
   embedded,
   endClients,
 }: Opened): Instance {
+  const statements: StatementParts = { database, keyOf: openStatementKeys(vault) };
+  const rim = openRim({ config, clock, database, vault, statements });
   const state = { draining: false, looking: false };
   const closing: (() => Promise<void>)[] = [];
   const keepEmbedded = () => {
@@ -144,15 +142,25 @@ function runInstance({
     clock,
     database,
     signer,
-    statements: federation.statements,
-    isFresh: federation.isFresh,
-    rotateKey: federation.rotateKey,
-    resolver: federation.resolver,
+    statements,
+    isFresh: async (peer) => (await rim.federation()).isFresh(peer),
+    rotateKey: () => rotateStatementKey(statements, vault, clock.now()),
+    resolver: {
+      thing: async (text) => (await rim.federation()).resolver.thing(text),
+      actor: async (text) => (await rim.federation()).resolver.actor(text),
+      post: async (text) => (await rim.federation()).resolver.post(text),
+    },
     databaseUrl: url,
     async serve() {
       keepEmbedded();
       await publishFee(database);
       await turnMonths(database, clock.now());
+      const [federation, clients, { serveHttp }, { pageRoutes }] = await Promise.all([
+        rim.federation(),
+        rim.clients(),
+        import("./edges/web/serve.ts"),
+        import("./edges/web/routes.ts"),
+      ]);
       await federation.prepare();
       const pages = pageRoutes({
         database,
@@ -162,7 +170,7 @@ function runInstance({
         publicKeys: () => publicKeys(database.drizzle),
       });
       const answer = federation.routes((request, remoteAddress) =>
-        isClientPath(new URL(request.url).pathname)
+        clients.answers(new URL(request.url).pathname)
           ? clients.fetch(request, remoteAddress)
           : pages.fetch(request, { remoteAddress }),
       );
@@ -177,6 +185,7 @@ function runInstance({
       keepEmbedded();
       await publishFee(database);
       await turnMonths(database, clock.now());
+      const [federation, clients] = await Promise.all([rim.federation(), rim.clients()]);
       const jobs = startJobs(url, [
         {
           handlers: [
@@ -206,7 +215,7 @@ function runInstance({
       const failures: unknown[] = [];
       for (const step of [
         ...closing,
-        () => federation.close(),
+        () => rim.close(),
         endClients,
         async () => embedded?.release(),
       ]) {
@@ -216,6 +225,40 @@ function runInstance({
         throw new AggregateError(failures, "the instance did not close cleanly");
     },
   };
+}
+
+/**
+ * What stands between the features and the world outside. It is loaded when somebody first needs it: most commands do not,
+ * and they would take three times as long.
+ */
+function openRim(parts: {
+  config: Config;
+  clock: Clock;
+  database: Database;
+  vault: Vault;
+  statements: StatementParts;
+}) {
+  let federation: Promise<Federated> | undefined;
+  let clients: Promise<Clients> | undefined;
+  const rim = {
+    federation: () =>
+      (federation ??= import("./federation.ts").then(({ openFederation }) =>
+        openFederation(parts),
+      )),
+    clients: () =>
+      (clients ??= Promise.all([rim.federation(), import("./clients.ts")]).then(
+        ([opened, { openClientApi }]) =>
+          openClientApi({
+            ...parts,
+            federation: opened,
+            requestsMax: parts.config.clientRequests,
+          }),
+      )),
+    async close() {
+      await (await federation)?.close();
+    },
+  };
+  return rim;
 }
 
 /** Starts the embedded server again whenever it was killed, until the instance ends. */

@@ -18,7 +18,7 @@ import { peerCommands } from "./edges/command/peers.ts";
 import { reportCommands } from "./edges/command/reports.ts";
 import { sentenceOf } from "./edges/command/sentences.ts";
 import { type Answer, type Run, wholeNumber } from "./edges/command/terminal.ts";
-import { openInstance } from "./instance.ts";
+import type { Instance } from "./instance.ts";
 import { formatAmount } from "./rules/amount.ts";
 import { Refusal } from "./store/refusal.ts";
 import { surviveVanishedDatabase } from "./store/survive.ts";
@@ -149,6 +149,12 @@ async function demonstrate(
     isJson,
   });
   if (!isFine) process.exitCode = EXIT_FAILED;
+}
+
+/** Help and mistakes are answered without loading what an instance is made of. */
+async function openInstance(config: Config): Promise<Instance> {
+  const opened = await import("./instance.ts");
+  return opened.openInstance(config);
 }
 
 /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */

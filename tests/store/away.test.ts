@@ -10,7 +10,8 @@ import { newFolder, removeFolder, runProgram, until } from "../support/process.t
 
 const kind: JobKind<Record<string, never>> = { name: "trial" };
 
-test("a job that is done while the database goes away is held by nobody, and done again", async () => {
+/** A worker behind such an address; `first` is what its first job does, the next ones do nothing. */
+async function working(first: (front: Front) => unknown = () => {}) {
   const database = await testDatabase();
   const front = await openFront(database.url);
   let times = 0;
@@ -19,68 +20,56 @@ test("a job that is done while the database goes away is held by nobody, and don
       handlers: [
         handle(kind, async () => {
           times += 1;
-          // What it did cannot be written down.
-          if (times === 1) front.goAway();
+          if (times === 1) await first(front);
         }),
       ],
       schedules: [],
     },
-  ]);
-  onTestFinished(() => jobs.stop());
-  await addJob(database.drizzle, kind, {}, "trial");
-  await until(20_000, async () => (times === 1 ? true : undefined));
-  await sleep(500);
-  front.comeBack();
-  await until(20_000, async () => (times === 2 ? true : undefined), "a second try");
-  await until(20_000, async () => {
-    const [left] = await database.sql`SELECT FROM graphile_worker.jobs`;
-    return left === undefined ? true : undefined;
-  });
-  expect(times).toBe(2);
-});
-
-test("a job that fails since the database goes away is held by nobody, and tried again", async () => {
-  const database = await testDatabase();
-  const front = await openFront(database.url);
-  let times = 0;
-  const jobs = startJobs(front.url, [
-    {
-      handlers: [
-        handle(kind, async () => {
-          times += 1;
-          if (times > 1) return;
-          front.goAway();
-          // Both workers of the lane find nobody meanwhile.
-          await sleep(3_000);
-          throw new Error("the database is away");
-        }),
-      ],
-      schedules: [],
-    },
-  ]);
-  onTestFinished(() => jobs.stop());
-  await addJob(database.drizzle, kind, {}, "trial");
-  await until(20_000, async () => (times === 1 ? true : undefined));
-  await sleep(5_000);
-  front.comeBack();
-  await until(20_000, async () => (times === 2 ? true : undefined), "a second try");
-  await until(20_000, async () => {
-    const [left] = await database.sql`SELECT FROM graphile_worker.jobs`;
-    return left === undefined ? true : undefined;
-  });
-  expect(times).toBe(2);
-});
-
-test("a job whose worker never heard that it has it is held by nobody", async () => {
-  const database = await testDatabase();
-  const front = await openFront(database.url);
-  let times = 0;
-  const jobs = startJobs(front.url, [
-    { handlers: [handle(kind, async () => void (times += 1))], schedules: [] },
   ]);
   onTestFinished(() => jobs.stop());
   await addJob(database.drizzle, kind, {}, "first");
-  await until(20_000, async () => (times === 1 ? true : undefined));
+  await until(20_000, async () => (times > 0 ? true : undefined), "the first job");
+  /** All jobs are done and written off. */
+  const isIdle = () =>
+    until(20_000, async () => {
+      const [left] = await database.sql`SELECT FROM graphile_worker.jobs`;
+      return left === undefined ? true : undefined;
+    });
+  return { database, front, isIdle, times: () => times };
+}
+
+test.each([
+  {
+    what: "is done",
+    restMs: 500,
+    // What it did cannot be written down.
+    first: (front: Front) => front.goAway(),
+  },
+  {
+    what: "fails",
+    restMs: 5_000,
+    first: async (front: Front) => {
+      front.goAway();
+      // Both workers of the lane find nobody meanwhile.
+      await sleep(3_000);
+      throw new Error("the database is away");
+    },
+  },
+])(
+  "a job that $what while the database goes away is held by nobody, and done again",
+  async ({ first, restMs }) => {
+    const { front, isIdle, times } = await working(first);
+    await sleep(restMs);
+    front.comeBack();
+    await until(20_000, async () => (times() === 2 ? true : undefined), "a second try");
+    await isIdle();
+    expect(times()).toBe(2);
+  },
+);
+
+test("a job whose worker never heard that it has it is held by nobody", async () => {
+  const { database, front, isIdle, times } = await working();
+  await isIdle();
   // The worker's question still arrives; the answer does not.
   front.swallowAnswers();
   await addJob(database.drizzle, kind, {}, "second");
@@ -91,8 +80,9 @@ test("a job whose worker never heard that it has it is held by nobody", async ()
   front.goAway();
   await sleep(500);
   front.comeBack();
-  await until(30_000, async () => (times === 2 ? true : undefined), "the job");
-  expect(times).toBe(2);
+  await until(20_000, async () => (times() === 2 ? true : undefined), "the job");
+  await isIdle();
+  expect(times()).toBe(2);
 });
 
 test("a database that closes each connection is an error, not a wait without end or a storm of tries", async () => {
@@ -134,6 +124,8 @@ test("a connection that breaks while it is being opened fails what was asked, an
   expect(stderr).toContain("the database server went away");
   expect(stderr).not.toContain("onStreamRead");
 });
+
+type Front = Awaited<ReturnType<typeof openFront>>;
 
 /** An address in front of a database, as HAProxy is one. */
 async function openFront(url: string) {
