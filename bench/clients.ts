@@ -24,7 +24,7 @@ const REACH: Readonly<Record<string, Reach>> = {
 };
 
 /** Requests before anything is measured: plans are made, and programs warm. */
-const WARM_UP = 100;
+const WARM_UP = 400;
 
 interface Question {
   readonly name: string;

@@ -68,6 +68,7 @@ export async function fillReaders(url: string, origin: string, size: ReaderSize)
     await fillReactions(sql, size);
     await sql`SET session_replication_role = origin`;
     await sql`VACUUM (ANALYZE, FREEZE)`;
+    await sql`CHECKPOINT`;
   });
 }
 

@@ -22,6 +22,12 @@ export type Tx = PgTransaction<
 /** The raw client, for hot paths and sets; 64-bit integers are BigInt. */
 export type Sql = postgres.Sql<{ bigint: bigint }>;
 
+/** PostgreSQL's type of lists of text, for `sql.array`; statements say what they make of them, as `::bigint[]`. */
+export const TEXTS = 1009;
+
+/** Larger than every id. */
+export const LAST_ID = 2n ** 63n - 1n;
+
 /** What stays the same while a database is open. */
 export interface Settings {
   readonly origin: string;

@@ -4,6 +4,7 @@ import { type LookupAddress, lookup as systemLookup } from "node:dns";
 import { Resolver } from "node:dns/promises";
 import type { LookupFunction } from "node:net";
 import { isIP } from "node:net";
+import { createSecureContext } from "node:tls";
 import ipaddr from "ipaddr.js";
 import { Agent, buildConnector, request as send } from "undici";
 import { together } from "./recent.ts";
@@ -322,9 +323,17 @@ function guardedConnector(allowed: ReadonlySet<string>, lookup: Lookup): buildCo
       (error: NodeJS.ErrnoException) => callback(error, []),
     );
   };
-  const toPublic = buildConnector({ lookup: guarded, timeout: DEADLINE_MS });
-  const toAllowed = buildConnector({ lookup: systemLookup, timeout: DEADLINE_MS });
+  const open = () => {
+    // Made once: with all the certificates that are trusted it takes longer than the rest of a connection.
+    const shared = { timeout: DEADLINE_MS, secureContext: createSecureContext() };
+    return {
+      toPublic: buildConnector({ ...shared, lookup: guarded }),
+      toAllowed: buildConnector({ ...shared, lookup: systemLookup }),
+    };
+  };
+  let opened: ReturnType<typeof open> | undefined;
   return (options, callback) => {
+    const { toPublic, toAllowed } = (opened ??= open());
     const name = options.hostname.replace(/^\[|\]$/g, "");
     const port =
       options.port === "" ? (options.protocol === "https:" ? "443" : "80") : options.port;

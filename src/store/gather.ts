@@ -1,5 +1,7 @@
 /** Group commit: calls that arrive while earlier ones are being answered are done together, in one statement. */
 
+import { setTimeout as sleep } from "node:timers/promises";
+
 /** How calls are gathered. */
 export interface Gathering<Item, Answer> {
   /** Does some items at once; answers in their order. One that fails makes all fail: then each is done by itself. */
@@ -8,12 +10,16 @@ export interface Gathering<Item, Answer> {
   readonly lane: (item: Item) => unknown;
   /** Two items with the same key are never in one batch. */
   readonly key: (item: Item) => string;
+  /** Batches on their way at once: less makes larger ones. */
+  readonly running?: number;
+  /** How long others are gathered after a batch, where nobody waits for the answer. */
+  readonly restMs?: number;
 }
 
 /** Most items of one batch. */
 const BATCH_MAX = 100;
 
-/** Batches on their way at once. Nobody waits for a timer: a call that finds less than these running is sent at once. */
+/** Batches on their way at once, as a rule. Nobody waits for a timer: a call that finds less than these running is sent at once. */
 const RUNNING_MAX = 4;
 
 interface Waiting<Item, Answer> {
@@ -27,6 +33,8 @@ export function gather<Item, Answer>({
   work,
   lane,
   key,
+  running: most = RUNNING_MAX,
+  restMs = 0,
 }: Gathering<Item, Answer>): (item: Item) => Promise<Answer> {
   let waiting: Waiting<Item, Answer>[] = [];
   let running = 0;
@@ -57,12 +65,14 @@ export function gather<Item, Answer>({
   };
 
   const pump = (): void => {
-    while (running < RUNNING_MAX && waiting.length > 0) {
+    while (running < most && waiting.length > 0) {
       running += 1;
-      void doBatch(takeBatch()).finally(() => {
-        running -= 1;
-        pump();
-      });
+      void doBatch(takeBatch())
+        .then(() => (restMs > 0 ? sleep(restMs) : undefined))
+        .finally(() => {
+          running -= 1;
+          pump();
+        });
     }
   };
 

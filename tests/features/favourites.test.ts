@@ -45,7 +45,12 @@ describe("a favourite", () => {
     ]);
     expect(await told(it.database)).toEqual([`Like ${flattr} 202611 ann`]);
     const before = await snapshot(it.database);
-    expect(await like(it, { when: "2026-11-20" })).toEqual({ favourite, flattr, again: true });
+    expect(await like(it, { when: "2026-11-20" })).toEqual({
+      favourite,
+      flattr,
+      isShown: false,
+      again: true,
+    });
     expect((await click(it.database, it.alice, it.thing, "2026-11-21")).favourite).toBe(favourite);
     expect(await snapshot(it.database)).toBe(before);
     expect(await standing(it.database)).toEqual([row]);
@@ -279,7 +284,7 @@ describe("who flattrs on purpose only", () => {
     expect(await standing(database)).toEqual([
       { id: plain.favourite, uri: `${LIKES}${plain.favourite}`, period: null },
     ]);
-    expect(await like(it)).toEqual({ ...plain, again: true });
+    expect(await like(it)).toEqual({ ...plain, isShown: false, again: true });
     expect(await flattrs(database)).toEqual([]);
     await arrive(database);
     // On purpose.
@@ -386,7 +391,7 @@ describe("beside a subscription", () => {
     expect(flattr!.source).toBe("subscription");
     expect([await standing(database), await told(database)]).toEqual([[], []]);
     const { favourite, ...rest } = await like(it, { when: "2026-12-05" });
-    expect(rest).toEqual({ flattr: flattr!.id, again: false });
+    expect(rest).toEqual({ flattr: flattr!.id, isShown: true, again: false });
     expect(favourite).not.toBe(flattr!.id);
     expect(await told(database)).toEqual([`Like ${favourite} - ann`]);
     expect(await like(it, { when: "2026-12-06" })).toMatchObject({ favourite, again: true });

@@ -1,6 +1,7 @@
 /** Posts by the client API: reading, writing, and what people do with them. */
 
 import { describe, expect, test } from "vitest";
+import { wordsKept } from "../../src/features/post/words.ts";
 import { click, eur, person, snapshot, testDatabase } from "../support/database.ts";
 import { type Ask, clientHouse } from "../support/client.ts";
 import { strictAccount, strictRelationship, strictStatus } from "../support/strict.ts";
@@ -235,6 +236,43 @@ describe("a favourite is a flattr", () => {
     expect((await asAlice("GET", "/api/v1/favourites")).body).toEqual([]);
   });
 
+  test("is answered with the post as it is read from then on, whoever made it and however it counts", async () => {
+    const { asAlice, asBob, asEve, as, alice, database } = await house();
+    const rich = await as(alice, "read write money:read");
+    const quiet = await as(alice, "read write", { countsFlattrs: false });
+    const post = async (ask: Ask, body: object) => (await posted(ask, { ...body })).id;
+    const poll = { options: ["yes", "no"], expires_in: 3600 };
+    const passed = await asEve(
+      "POST",
+      `/api/v1/statuses/${await post(asBob, { status: "Passed on" })}/reblog`,
+    );
+    const mention = { status: "@alice only you", visibility: "direct" };
+    const cases: readonly (readonly [Ask, string])[] = [
+      [asAlice, await post(asBob, { status: "Public" })],
+      [rich, await post(asBob, { status: "With its value", spoiler_text: "Money" })],
+      [quiet, await post(asBob, { status: "Just nice" })],
+      [asAlice, await post(asAlice, { status: "My own" })],
+      [asAlice, await post(asBob, mention)],
+      [asAlice, await post(asBob, { status: "Which?", poll })],
+      [asAlice, passed.body.id],
+    ];
+    await asEve("POST", `/api/v1/statuses/${cases[0]![1]}/favourite`);
+    for (const isPrivate of [false, true]) {
+      await database.sql`UPDATE account SET flattrs_private = ${isPrivate} WHERE id = ${alice.id}`;
+      for (const [ask, id] of cases) {
+        const first = await ask("POST", `/api/v1/statuses/${id}/favourite`);
+        expect(first.status).toBe(200);
+        strictStatus(first.body);
+        const { body: read } = await ask("GET", `/api/v1/statuses/${first.body.id}`);
+        expect(first.body).toEqual(read);
+        expect(read.favourited).toBe(true);
+        const again = await ask("POST", `/api/v1/statuses/${id}/favourite`);
+        expect(again.body).toEqual(read);
+        await ask("POST", `/api/v1/statuses/${id}/unfavourite`);
+      }
+    }
+  });
+
   test("with money:read the value of a click is shown, to nobody else", async () => {
     const { asAlice, asBob, as, alice } = await house();
     const { id } = await posted(asBob, { status: "Worth something" });
@@ -391,6 +429,40 @@ describe("search", () => {
     ).toEqual(["bob"]);
     await database.sql`UPDATE actor SET is_indexable = true WHERE id = ${bob.actor}`;
     expect((await search(asAlice, "zebra")).statuses).toHaveLength(2);
+  });
+
+  test.each(["favourite", "bookmark"])(
+    "a %s makes a post of somebody who does not want to be found one's own to find",
+    async (mark) => {
+      const { asAlice, asEve, asBob, database } = await house();
+      const { id } = await posted(asBob, { status: "x" });
+      // As if it had come from elsewhere.
+      await database.sql`UPDATE post SET text = NULL, html = '<p>A quokka smiles</p>' WHERE id = ${BigInt(id)}`;
+      await database.sql`DELETE FROM post_word`;
+      const found = async (ask: Ask) =>
+        (await ask("GET", "/api/v2/search?q=quokka")).body.statuses.map(
+          (one: { id: string }) => one.id,
+        );
+      expect(await found(asAlice)).toEqual([]);
+      for (let turn = 0; turn < 2; turn += 1)
+        await asAlice("POST", `/api/v1/statuses/${id}/${mark}`);
+      await wordsKept(database);
+      expect(await found(asAlice)).toEqual([id]);
+      expect(await found(asEve)).toEqual([]);
+    },
+  );
+
+  test("many favourites at once are all found", async () => {
+    const { asAlice, asBob, database } = await house();
+    const ids: string[] = [];
+    for (let n = 0; n < 6; n += 1) ids.push((await posted(asBob, { status: `n${n}` })).id);
+    await database.sql`UPDATE post SET text = NULL, html = '<p>quokka ' || id || ' quokka</p>'`;
+    await database.sql`DELETE FROM post_word`;
+    await Promise.all(ids.map((id) => asAlice("POST", `/api/v1/statuses/${id}/favourite`)));
+    await wordsKept(database);
+    const { body } = await asAlice("GET", "/api/v2/search?q=quokka");
+    expect(body.statuses.map((one: { id: string }) => one.id).toSorted()).toEqual(ids.toSorted());
+    expect((await asAlice("GET", `/api/v2/search?q=${ids[3]}`)).body.statuses).toHaveLength(1);
   });
 
   test("strangers find people, and make us ask nobody", async () => {

@@ -11,7 +11,7 @@ import { newFolder, removeFolder, runProgram, until } from "../support/process.t
 const kind: JobKind<Record<string, never>> = { name: "trial" };
 
 /** A worker behind such an address; `first` is what its first job does, the next ones do nothing. */
-async function working(first: (front: Front) => unknown = () => {}) {
+async function working(first: (front: Front) => Promise<void> = async () => {}) {
   const database = await testDatabase();
   const front = await openFront(database.url);
   let times = 0;
@@ -43,7 +43,7 @@ test.each([
     what: "is done",
     restMs: 500,
     // What it did cannot be written down.
-    first: (front: Front) => front.goAway(),
+    first: async (front: Front) => front.goAway(),
   },
   {
     what: "fails",

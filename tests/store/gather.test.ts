@@ -73,4 +73,26 @@ describe("calls that are gathered", () => {
     await open();
     expect(await after).toBe("later of november");
   });
+
+  test("one batch at a time, with a rest after it, makes large ones", async () => {
+    const batches: number[][] = [];
+    const give = gather<number, number>({
+      work: async (items) => {
+        batches.push([...items]);
+        return items.map((one) => one * 2);
+      },
+      lane: () => 0,
+      key: String,
+      running: 1,
+      restMs: 50,
+    });
+    expect(await give(1)).toBe(2);
+    const later: Promise<number>[] = [];
+    for (let one = 2; one < 6; one += 1) {
+      later.push(give(one));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await Promise.all(later)).toEqual([4, 6, 8, 10]);
+    expect(batches).toEqual([[1], [2, 3, 4, 5]]);
+  });
 });

@@ -1,5 +1,6 @@
 /** The way out: takes deliveries that are due, sends them, and keeps those that did not arrive. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import {
   type Due,
@@ -41,8 +42,14 @@ export interface DeliveryLimits {
 /** Waiting costs a socket and no more; one host gets as many as a browser would open, and no more. */
 const LIMITS: DeliveryLimits = { requests: 128, requestsPerHost: 4 };
 
+/** Tries that begin in one turn of the event loop: each signs, and opens a connection. */
+const START_MAX = 4;
+
 /** How often the table is looked at when nobody says that there is something. */
 const POLL_MS = 200;
+
+/** What comes while the table is looked at is taken together with what comes in this time after it. */
+const GATHER_MS = 50;
 
 /** After a fault of our own, such as a database that is starting again. */
 const FAULT_MS = 1000;
@@ -119,6 +126,7 @@ class Delivery {
   #running = 0;
   #isStopping = false;
   #isNudged = false;
+  #isPumping = false;
   #wake = () => {};
   #forgotAtMs = 0;
 
@@ -174,8 +182,10 @@ class Delivery {
 
   /** Until it is time, or somebody says that there is something. */
   async #sleep(ms: number): Promise<void> {
-    if (this.#isStopping || this.#isNudged) {
+    if (this.#isStopping) return;
+    if (this.#isNudged) {
       this.#isNudged = false;
+      await sleep(GATHER_MS);
       return;
     }
     await new Promise<void>((resolve) => {
@@ -249,8 +259,9 @@ class Delivery {
     return Math.min(Math.max(most, LANE_MIN), WAITING_MAX / 2);
   }
 
-  /** Starts as many tries as may run; each host in its turn. */
+  /** Starts as many tries as may run; each host in its turn. Few at once: others wait for this process, too. */
   #pump(): void {
+    let started = 0;
     for (const lane of this.#lanes.values()) {
       if (lane.waiting.length === 0 && lane.running === 0) this.#lanes.delete(lane.host);
       while (
@@ -259,10 +270,21 @@ class Delivery {
         lane.running < this.#limits.requestsPerHost &&
         lane.waiting.length > 0
       ) {
+        if (started === START_MAX) return this.#pumpSoon();
+        started += 1;
         this.#waiting -= 1;
         this.#start(lane, lane.waiting.shift()!);
       }
     }
+  }
+
+  #pumpSoon(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    setImmediate(() => {
+      this.#isPumping = false;
+      this.#pump();
+    });
   }
 
   #start(lane: Lane, due: Due): void {

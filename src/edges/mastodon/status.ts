@@ -1,6 +1,7 @@
 /** Posts as clients read them. @see https://docs.joinmastodon.org/entities/Status/ */
 
 import type { Poll } from "../../features/post/schema.ts";
+import type { ActorId } from "../../features/account/actor.ts";
 import { type SeenPost, type SeenStatus, seePosts } from "../../features/post/see.ts";
 import { renderText, tagAddress } from "../../features/post/text.ts";
 import { periodOf } from "../../rules/period.ts";
@@ -29,17 +30,33 @@ export async function statusEntities(
   ids: readonly bigint[],
 ): Promise<readonly Entity[]> {
   const { database, clock } = parts;
+  const seen = await seePosts(database, caller?.account, ids, clock.now());
+  return entitiesOf(parts, caller, seen);
+}
+
+/** Posts and boosts that the caller has seen; `accounts`: those of all of them, where they are known. */
+export async function entitiesOf(
+  parts: StatusParts,
+  caller: Caller | undefined,
+  seen: readonly SeenStatus[],
+  accounts?: ReadonlyMap<ActorId, Entity>,
+): Promise<readonly Entity[]> {
+  const { database, clock } = parts;
   const at = clock.now();
-  const seen = await seePosts(database, caller?.account, ids, at);
   const isValueShown = seen.some(({ post }) => post.own?.isFlattred === true);
   const value = isValueShown ? await clickValue(parts, caller, at) : undefined;
-  const accounts = await accountEntities(
-    parts,
-    seen.flatMap(({ post, boost }) => [post.author, ...(boost === undefined ? [] : [boost.actor])]),
-  );
+  const known =
+    accounts ??
+    (await accountEntities(
+      parts,
+      seen.flatMap(({ post, boost }) => [
+        post.author,
+        ...(boost === undefined ? [] : [boost.actor]),
+      ]),
+    ));
   const { origin } = database.settings;
   return seen.flatMap(({ id, post, boost }) => {
-    const author = accounts.get(post.author);
+    const author = known.get(post.author);
     if (author === undefined) return [];
     const entity = statusEntity(post, author, {
       origin,
@@ -48,7 +65,7 @@ export async function statusEntities(
       showsMoney: caller?.showsMoney ?? false,
     });
     if (boost === undefined) return [entity];
-    const booster = accounts.get(boost.actor);
+    const booster = known.get(boost.actor);
     return booster === undefined ? [] : [wrapper({ id, post, boost }, booster, entity)];
   });
 }

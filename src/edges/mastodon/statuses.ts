@@ -10,7 +10,7 @@ import { bookmarkPost, pinPost, unbookmarkPost, unpinPost } from "../../features
 import { MENTIONS_MAX } from "../../features/post/marks.ts";
 import type { Visibility } from "../../features/post/note.ts";
 import { type NewPoll, POLL_SECONDS_MAX } from "../../features/post/poll.ts";
-import { findTarget, ownFavourite, type Target } from "../../features/post/see.ts";
+import { findTarget, ownFavourite, seePosts, type Target } from "../../features/post/see.ts";
 import { marksOf, renderText } from "../../features/post/text.ts";
 import { muteThread, unmuteThread, wantReplies } from "../../features/post/thread.ts";
 import { reactedBy } from "../../features/post/timeline.ts";
@@ -34,7 +34,7 @@ import {
 import { mediaEntity } from "./media-entity.ts";
 import { cursorsOf, idIn, idOf, linkPages, pageOf } from "./paging.ts";
 import { type Params, paramsOf } from "./params.ts";
-import { statusEntities, statusOf } from "./status.ts";
+import { entitiesOf, statusEntities, statusOf } from "./status.ts";
 
 type Ctx = Context<ClientEnv>;
 
@@ -69,13 +69,12 @@ export const statusRoutes = (parts: ClientParts) => {
     return entity;
   };
   /** Something is done with a post, and the post is the answer. */
-  const doing =
-    (work: (caller: Caller, target: Target, c: Ctx) => Promise<unknown>) => async (c: Ctx) => {
-      const target = await targetOf(c);
-      await work(callerOf(c), target, c);
-      parts.nudge();
-      return c.json(await shown(c, target.post));
-    };
+  const doing = (work: (caller: Caller, target: Target) => Promise<unknown>) => async (c: Ctx) => {
+    const target = await targetOf(c);
+    await work(callerOf(c), target);
+    parts.nudge();
+    return c.json(await shown(c, target.post));
+  };
 
   return new Hono<ClientEnv>()
     .get("/", scopeIfAny("read:statuses"), async (c) => {
@@ -161,18 +160,8 @@ export const statusRoutes = (parts: ClientParts) => {
       people(parts, c, "boost", targetOf),
     )
     .get("/:id/card", (c) => c.json({}))
-    .post(
-      "/:id/favourite",
-      scope("write:favourites"),
-      doing(async ({ account, access }, target) => {
-        const { again } = await favouriteThing(database, {
-          account,
-          thing: target.thing,
-          counts: access.countsFlattrs,
-          at: clock.now(),
-        });
-        if (!again) await keepWordsWanted(database, target);
-      }),
+    .post("/:id/favourite", scope("write:favourites"), async (c) =>
+      c.json(await favouriteStatus(parts, callerOf(c), idOf(c.req.param("id")))),
     )
     .post("/:id/unfavourite", scope("write:favourites"), async (c) => {
       const { account, access } = callerOf(c);
@@ -204,7 +193,7 @@ export const statusRoutes = (parts: ClientParts) => {
       scope("write:bookmarks"),
       doing(async ({ account }, target) => {
         await bookmarkPost(database, { account, post: target.post, at: clock.now() });
-        await keepWordsWanted(database, target);
+        keepWordsWanted(database, target);
       }),
     )
     .post(
@@ -233,6 +222,44 @@ export const statusRoutes = (parts: ClientParts) => {
       doing(({ account }, { post }) => unmuteThread(database, { account, post })),
     );
 };
+
+/**
+ * A favourite is the most frequent thing that people do, so that little is asked: the post is read once, and what the
+ * favourite changes of it is known. A boost means the post that was passed on.
+ *
+ * @throws Refusal "not_found"
+ */
+async function favouriteStatus(parts: ClientParts, caller: Caller, id: bigint): Promise<Entity> {
+  const { database, clock } = parts;
+  const { account, access } = caller;
+  const at = clock.now();
+  const [seen] = await seePosts(database, account, [id], at);
+  if (seen?.post.own === undefined) throw new Refusal("not_found");
+  const { post } = seen;
+  const stood = seen.post.own.isFavourite;
+  const counts = access.countsFlattrs;
+  const [{ flattr, isShown, again }, authors] = await Promise.all([
+    favouriteThing(database, { account, thing: post.thing, counts, at }),
+    accountEntities(parts, [post.author]),
+  ]);
+  if (!again) {
+    parts.nudge();
+    keepWordsWanted(database, { ...post, post: post.id });
+  }
+  const own = { ...seen.post.own, isFavourite: true, isFlattred: flattr !== undefined };
+  const favourites = post.favourites + (isShown ? 1 : 0);
+  const [entity] =
+    stood || again
+      ? await statusEntities(parts, caller, [post.id])
+      : await entitiesOf(
+          parts,
+          caller,
+          [{ id: post.id, post: { ...post, own, favourites }, boost: undefined }],
+          authors,
+        );
+  if (entity === undefined) throw new Refusal("not_found");
+  return entity;
+}
 
 /** The words of a post. Whom it speaks to and nobody here knows is looked up first, so that they are told. */
 async function writingOf(parts: ClientParts, params: Params) {

@@ -8,7 +8,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { type Access, findToken } from "../../features/access/token.ts";
 import type { Account } from "../../features/account/create.ts";
 import type { Events, StreamEvent } from "../../features/notice/stream.ts";
-import type { Database } from "../../store/database.ts";
+import { type Database, TEXTS } from "../../store/database.ts";
 import type { Rates } from "../../store/rates.ts";
 import { senderOf } from "../../store/sender.ts";
 import type { Clock } from "../../store/time.ts";
@@ -54,9 +54,6 @@ const MESSAGE_BYTES_MAX = 4 * 1024;
 
 /** How long sockets may take to say goodbye. */
 const GOODBYE_MS = 1_000;
-
-/** PostgreSQL's type of lists of text. */
-const TEXTS = 1009;
 
 /** Streaming that runs. */
 export interface Streaming {

@@ -86,7 +86,7 @@ export async function findToken(
   if (secret.length > SECRET_CHARS_MAX) return undefined;
   const [found] = await raw<Row[]>`
     SELECT t.id, t.app, t.scopes, t.counts_flattrs, t.used_at, ${raw.unsafe(ACCOUNT_COLUMNS)}
-      FROM token t LEFT JOIN account x ON x.id = t.account
+      FROM token t LEFT JOIN LATERAL (SELECT * FROM account WHERE id = t.account OFFSET 0) x ON true
      WHERE t.digest = ${digestOf(secret)}`;
   if (found === undefined) return undefined;
   const { used_at: usedAt } = found;

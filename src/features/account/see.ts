@@ -1,6 +1,6 @@
 /** Actors as clients show them: of this instance and of any other, with the numbers beside their name. */
 
-import type { Database } from "../../store/database.ts";
+import { type Database, TEXTS } from "../../store/database.ts";
 import { fromSqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "./actor.ts";
 
@@ -36,9 +36,6 @@ export interface SeenActor {
   /** True when his money does not wait for him: he is of this instance, or of a peer. */
   readonly isClaimed: boolean;
 }
-
-/** PostgreSQL's type of lists of text. */
-const TEXTS = 1009;
 
 interface Row {
   readonly id: bigint;
@@ -80,11 +77,12 @@ export async function seeActors(
            s.reason, x.id IS NOT NULL AS is_person,
            x.id IS NOT NULL OR w.peer IS NOT NULL AS is_claimed
       FROM actor a
-      LEFT JOIN account x ON x.actor = a.id
       LEFT JOIN actor_count c ON c.actor = a.id
       LEFT JOIN actor m ON m.uri = a.moved_to
       LEFT JOIN payee_standing s ON s.payee = a.id
-      LEFT JOIN host_way w ON w.host = a.host
+      -- Looked up row by row: otherwise all accounts and all hosts are read for each page.
+      LEFT JOIN LATERAL (SELECT * FROM account WHERE actor = a.id OFFSET 0) x ON true
+      LEFT JOIN LATERAL (SELECT * FROM host_way WHERE host = a.host OFFSET 0) w ON true
      WHERE a.id = ANY(${sql.array(wanted, TEXTS)}::bigint[]) AND a.deleted_at IS NULL`;
   const own = `${settings.origin}/`;
   return new Map(

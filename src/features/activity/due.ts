@@ -1,7 +1,7 @@
 /** The deliveries that are due: taken under a lease, and let go when they have arrived. */
 
 import { type Period, periodFromNumber } from "../../rules/period.ts";
-import { type Database, retrying } from "../../store/database.ts";
+import { type Database, retrying, TEXTS } from "../../store/database.ts";
 import { fromSqlTime, sqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 
@@ -148,9 +148,6 @@ function targetOf({ inbox, payee, payee_host: host }: Row): Target | undefined {
   if (inbox !== null) return { inbox };
   return payee === null || host === null ? undefined : { inbox: undefined, actor: payee, host };
 }
-
-/** PostgreSQL's type of lists of text; the statement says what they are. */
-const TEXTS = 1009;
 
 /**
  * Lets deliveries go: they arrived, or never will. What waited behind them may leave, and a message goes with its last

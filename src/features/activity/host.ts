@@ -1,7 +1,7 @@
 /** How it goes with other hosts. One that does not answer is asked less and less often. */
 
 import { hostPauseMs, RETRY_LAST_MS } from "../../rules/retry.ts";
-import type { Database } from "../../store/database.ts";
+import { type Database, TEXTS } from "../../store/database.ts";
 import { fromSqlTime, sqlTime, type Temporal } from "../../store/time.ts";
 
 /** What is known about a host. */
@@ -15,8 +15,6 @@ export interface Health {
 
 /** Nothing is known, so nothing is wrong. */
 export const HEALTHY: Health = { failures: 0, nextTryAt: undefined, takesRfc9421: false };
-
-const TEXTS = 1009;
 
 interface Row {
   readonly host: string;

@@ -1,6 +1,6 @@
 /** What somebody's filters say to posts: read and made ready for each page, since nobody has many. */
 
-import type { Database } from "../../store/database.ts";
+import { type Database, TEXTS } from "../../store/database.ts";
 import { fromSqlTime, sqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 import type { Viewer } from "../post/visible.ts";
@@ -33,9 +33,6 @@ export interface FilterMatch {
   /** The post itself was chosen. */
   readonly isChosen: boolean;
 }
-
-/** PostgreSQL's type of lists of text. */
-const TEXTS = 1009;
 
 /** Characters of one post that are looked at: twice as many as anybody may write here. */
 const CHARS_MAX = 10_000;

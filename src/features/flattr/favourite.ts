@@ -8,7 +8,7 @@ import type { Account, AccountId } from "../account/create.ts";
 import { UNNOTICE_STEP } from "../notice/noticing.ts";
 import { inOpenMonth } from "../settlement/change.ts";
 import type { ThingId } from "../thing/thing.ts";
-import { type FavouriteId, type FlattrId, giveFlattr } from "./give.ts";
+import { type FavouriteId, type Given, giveFlattr } from "./give.ts";
 
 /** A favourite of somebody of this instance. */
 export interface Favouring {
@@ -23,16 +23,17 @@ export interface Favouring {
  * Somebody favourites a thing: a flattr of this month, unless he flattrs on purpose only, the app's favourites do not
  * count, or nobody would be paid. Then it is a Like like any other. Safe to repeat.
  *
- * @returns `favourite`: orders his favourites; `flattr`: that of this month, however it was given; `again`: nothing changed
+ * @returns `favourite`: orders his favourites; `flattr`: that of this month, however it was given; `isShown`: others may
+ *   know of what was made; `again`: nothing changed
  * @throws Refusal "not_found" for a thing that is gone, "account_unknown"
  */
 export async function favouriteThing(
   database: Database,
   { account, thing, counts, at }: Favouring,
-): Promise<{ favourite: FavouriteId; flattr: FlattrId | undefined; again: boolean }> {
+): Promise<Omit<Given, "favourite" | "period"> & { readonly favourite: FavouriteId }> {
   const gift = { patron: account.id, thing, source: "favourite", counts, at } as const;
-  const { favourite, flattr, again } = await giveFlattr(database, gift);
-  return { favourite: favourite!, flattr, again };
+  const { favourite, flattr, isShown, again } = await giveFlattr(database, gift);
+  return { favourite: favourite!, flattr, isShown, again };
 }
 
 /**

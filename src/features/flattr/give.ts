@@ -1,7 +1,7 @@
 /** The click: a flattr, a favourite, or both. */
 
 import { type Period, periodNumber, periodOf } from "../../rules/period.ts";
-import { type Database, retrying } from "../../store/database.ts";
+import { type Database, retrying, TEXTS } from "../../store/database.ts";
 import { gather } from "../../store/gather.ts";
 import { recent } from "../../store/recent.ts";
 import { type Reason, Refusal } from "../../store/refusal.ts";
@@ -40,6 +40,8 @@ export interface Given {
   readonly flattr: FlattrId | undefined;
   /** The favourite that stands; undefined when a flattr that was given before has none. */
   readonly favourite: FavouriteId | undefined;
+  /** True when this click made a favourite, or changed one, of which others may know. */
+  readonly isShown: boolean;
   readonly period: Period;
   /** True when nothing changed: this thing had been flattred this month already, or the favourite stood. */
   readonly again: boolean;
@@ -62,15 +64,23 @@ export async function giveFlattr(database: Database, gift: Gift): Promise<Given>
       const row = await clicksOf(database)(gift);
       if (row === undefined) continue;
       const favourite = row.liked ?? row.standing ?? undefined;
+      const isShown = row.shown === true;
       if (row.given !== null && (favourite !== undefined || gift.source === "click"))
-        return { flattr: row.given, favourite, period, again: false };
+        return { flattr: row.given, favourite, isShown, period, again: false };
       if (row.mode === null) throw new Refusal("account_unknown", { name: String(gift.patron) });
       if (!row.known) throw new Refusal("not_found");
       if (gift.source === "click") {
         if (!row.pays) throw new Refusal(reasonOf(row));
-        if (row.earlier !== null) return { flattr: row.earlier, favourite, period, again: true };
+        if (row.earlier !== null)
+          return { flattr: row.earlier, favourite, isShown, period, again: true };
       } else if (favourite !== undefined && (row.earlier !== null || !row.meant || !row.pays))
-        return { flattr: row.earlier ?? undefined, favourite, period, again: row.liked === null };
+        return {
+          flattr: row.earlier ?? undefined,
+          favourite,
+          isShown,
+          period,
+          again: row.liked === null,
+        };
       // Somebody else gave it after this statement began to look: now it can be seen, unless it was taken back again.
     }
   });
@@ -83,6 +93,8 @@ interface Row {
   readonly earlier: bigint | null;
   /** The favourite that this click made, or gave a new id. */
   readonly liked: bigint | null;
+  /** Others may know of it; null when it is none. */
+  readonly shown: boolean | null;
   /** Otherwise the one that stood. */
   readonly standing: bigint | null;
   /** Nothing was done, since the author of the post, somebody else of this instance, is to be told. */
@@ -130,9 +142,6 @@ function clicksOf(database: Database): Click {
   clicks.set(database.sql, made);
   return made;
 }
-
-/** PostgreSQL's type of lists of text; the statement says what they are. Lists are planned for few rows, as is right here. */
-const TEXTS = 1009;
 
 /** Whether the author of what is liked, here, does not want to be told. */
 const HIDDEN = noticeHidden({
@@ -224,7 +233,7 @@ async function insertFlattrs(
         FROM made JOIN payee USING (n)
        WHERE made.uri IS NOT NULL AND payee.host <> ${new URL(settings.origin).host}
          AND COALESCE(payee.reason, 'payee_declined') = 'payee_declined')${noticing}
-    SELECT gift.mode, gift.near, gift.split IS NOT NULL AS known, given.id AS given, made.id AS liked,
+    SELECT gift.mode, gift.near, gift.split IS NOT NULL AS known, given.id AS given, made.id AS liked, made.uri IS NOT NULL AS shown,
            CASE WHEN given.id IS NULL THEN
              (SELECT id FROM flattr f WHERE f.period = ${month} AND f.patron = gift.patron AND f.thing = gift.thing) END AS earlier,
            CASE WHEN made.id IS NULL THEN

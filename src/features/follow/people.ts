@@ -1,6 +1,6 @@
 /** Lists of people, page by page: followers, whom somebody follows, mutes, blocks, requests. */
 
-import type { Database } from "../../store/database.ts";
+import { type Database, LAST_ID } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 import type { AccountId } from "../account/create.ts";
@@ -12,9 +12,6 @@ export interface PeoplePage {
   readonly sinceId: bigint | undefined;
   readonly minId: bigint | undefined;
 }
-
-/** Larger than every id. */
-const LAST_ID = 2n ** 63n - 1n;
 
 /** Which list. */
 export type PeopleList =

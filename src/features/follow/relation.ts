@@ -1,6 +1,6 @@
 /** How somebody of this instance stands to others. */
 
-import type { Database } from "../../store/database.ts";
+import { type Database, TEXTS } from "../../store/database.ts";
 import { fromSqlTime, sqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 import type { AccountId } from "../account/create.ts";
@@ -23,9 +23,6 @@ export interface Relation {
   /** What he wrote down about him; empty for nothing. */
   readonly note: string;
 }
-
-/** PostgreSQL's type of lists of text; the statement says what they are. */
-const TEXTS = 1009;
 
 interface Row extends Omit<Relation, "mutedUntil"> {
   readonly muted_until: Date | null;

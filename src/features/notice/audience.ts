@@ -1,6 +1,6 @@
 /** Who of those that listen is told of what: found for all of them in one query. */
 
-import type { Database } from "../../store/database.ts";
+import { type Database, TEXTS } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import type { StreamEvent } from "./stream.ts";
 
@@ -30,9 +30,6 @@ export interface Audience {
   /** Accounts that do not want to see whoever wrote it or passed it on, or are not wanted by them. */
   readonly hidden: ReadonlySet<bigint>;
 }
-
-/** PostgreSQL's type of lists of text. */
-const TEXTS = 1009;
 
 interface Row {
   readonly is_public: boolean;

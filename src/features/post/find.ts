@@ -1,7 +1,7 @@
 /** Posts as they are read: with their author, mentions and hashtags. */
 
 import { and, count, desc, eq, inArray, isNull, lt, type SQL, sql } from "drizzle-orm";
-import type { Drizzle, Tx } from "../../store/database.ts";
+import { type Drizzle, LAST_ID, type Tx } from "../../store/database.ts";
 import type { ActorId } from "../account/actor.ts";
 import { actor } from "../account/schema.ts";
 import { thing } from "../thing/schema.ts";
@@ -14,9 +14,6 @@ const PAGE_POSTS = 20;
 
 /** What strangers may read. */
 const isOpen = and(inArray(post.visibility, ["public", "unlisted"]), isNull(post.deletedAt));
-
-/** Larger than every id. */
-const LAST_ID = 2n ** 63n - 1n;
 
 /** The post with this URI, also one that is gone. */
 export async function postAt(tx: Tx | Drizzle, uri: string): Promise<Note | undefined> {

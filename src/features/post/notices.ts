@@ -1,6 +1,6 @@
 /** What somebody is told, as far as he may still see what it is about, and wants to hear of whoever caused it. */
 
-import type { Database, Sql } from "../../store/database.ts";
+import { type Database, LAST_ID, type Sql, TEXTS } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
@@ -16,12 +16,6 @@ export interface NoticeWish {
   /** Those that he caused alone. */
   readonly actor: ActorId | undefined;
 }
-
-/** PostgreSQL's type of lists of text. */
-const TEXTS = 1009;
-
-/** Larger than every id. */
-const LAST_ID = 2n ** 63n - 1n;
 
 interface Row extends Omit<Noticed, "post"> {
   readonly post: bigint | null;

@@ -1,7 +1,7 @@
 /** Posts as somebody sees them: with their counts, and with what he himself did with them. */
 
 import { periodNumber, periodOf } from "../../rules/period.ts";
-import type { Database, Sql } from "../../store/database.ts";
+import { type Database, type Sql, TEXTS } from "../../store/database.ts";
 import { fromSqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 import type { Attachment, Poll } from "./schema.ts";
@@ -16,6 +16,7 @@ export interface SeenMention extends Mentioned {
 /** A post, as one viewer sees it. */
 export interface SeenPost {
   readonly id: bigint;
+  readonly thing: bigint;
   readonly uri: string;
   readonly author: ActorId;
   readonly text: string | null;
@@ -65,9 +66,6 @@ export interface SeenStatus {
     | undefined;
 }
 
-/** PostgreSQL's type of lists of text; the statement says what they are. */
-const TEXTS = 1009;
-
 /** How far up is looked for the first post of a conversation. */
 const THREAD_DEPTH_MAX = 100;
 
@@ -80,6 +78,7 @@ interface Row {
   readonly boost_uri: string | null;
   readonly boost_at: Date | null;
   readonly id: bigint;
+  readonly thing: bigint;
   readonly uri: string;
   readonly author: bigint;
   readonly text: string | null;
@@ -126,7 +125,7 @@ export async function seePosts(
   if (ids.length === 0) return [];
   const rows = await sql<Row[]>`
     SELECT w.id AS status, b.actor AS boost_actor, b.uri AS boost_uri, b.at AS boost_at,
-           p.id, t.uri, p.author, p.text, p.html, p.summary, p.is_sensitive, p.language, p.visibility, p.in_reply_to,
+           p.id, p.thing, t.uri, p.author, p.text, p.html, p.summary, p.is_sensitive, p.language, p.visibility, p.in_reply_to,
            r.id AS answered, r.author AS answered_author, p.url, p.attachments, p.poll, p.at, p.edited_at,
            app.name AS app_name, app.website AS app_website,
            (SELECT jsonb_agg(jsonb_build_object('id', m.id::text, 'uri', m.uri, 'name', COALESCE(m.name, '?'), 'host', m.host, 'url', m.url) ORDER BY m.id)
@@ -186,6 +185,7 @@ function statusOf(row: Row, isSignedIn: boolean): SeenStatus {
 function postOf(row: Row, isSignedIn: boolean): SeenPost {
   return {
     id: row.id,
+    thing: row.thing,
     uri: row.uri,
     author: row.author,
     text: row.text,

@@ -1,6 +1,6 @@
 /** Timelines: which posts stand in them, page by page. Each reads one index from where the page begins. */
 
-import type { Database, Sql } from "../../store/database.ts";
+import { type Database, type Sql, TEXTS } from "../../store/database.ts";
 import type { Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 import { type Condition, mayRead, type Viewer, wantsToSee } from "./visible.ts";
@@ -149,9 +149,6 @@ export async function tagTimeline(
      ORDER BY ${order}`;
   return inOrder(rows);
 }
-
-/** PostgreSQL's type of lists of text. */
-const TEXTS = 1009;
 
 /** Of the posts with a tag, one in so many is taken to be public and wanted. */
 const TAGGED_PER_POST = 10;

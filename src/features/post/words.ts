@@ -1,7 +1,9 @@
 /** The words of posts that may be searched: one's own, those that one kept, and those of people who want to be found. */
 
+import { getLogger } from "@logtape/logtape";
 import { sql } from "drizzle-orm";
-import type { Database, Drizzle, Tx } from "../../store/database.ts";
+import { type Database, type Drizzle, LAST_ID, TEXTS, type Tx } from "../../store/database.ts";
+import { gather } from "../../store/gather.ts";
 import { plainText } from "./clean.ts";
 import { mayRead, type Viewer } from "./visible.ts";
 
@@ -14,9 +16,6 @@ const ASKED_MAX = 8;
 
 /** Of the newest posts with the longest word so many are looked at. */
 const CANDIDATES_MAX = 2_000;
-
-/** PostgreSQL's type of lists of text. */
-const TEXTS = 1009;
 
 /** The words of a text in the form in which they are kept: letters and digits, in lower case, each once. */
 export function wordsOf(text: string): readonly string[] {
@@ -70,16 +69,67 @@ export async function keepWordsOf(tx: Tx | Drizzle, id: bigint): Promise<void> {
   await keepWords(tx, id, found);
 }
 
-/** Somebody here favourited or bookmarked a post: it may be searched from now on. Words that are kept already stay. */
-export async function keepWordsWanted(
-  { sql: raw }: Pick<Database, "sql">,
-  { post, ...written }: Written & { readonly post: bigint },
-): Promise<void> {
-  await raw`
-    INSERT INTO post_word (word, post)
-    SELECT kept.word, p.id FROM post p, unnest(${raw.array([...wordsIn(written)], TEXTS)}::text[]) AS kept(word)
-     WHERE p.id = ${post} AND p.deleted_at IS NULL AND NOT EXISTS (SELECT FROM post_word w WHERE w.post = p.id OFFSET 0)
-    ON CONFLICT DO NOTHING`;
+/** What somebody wants to find again. */
+type Wanted = Written & { readonly post: bigint };
+
+/** How long wanted posts are gathered: nobody waits for their words. */
+const GATHER_MS = 200;
+
+/** What an open database is busy with. */
+interface Keeping {
+  readonly keep: (post: Wanted) => Promise<void>;
+  readonly pending: Set<Promise<void>>;
+}
+
+/** For each open database; gone with it. */
+const keepings = new WeakMap<Database["sql"], Keeping>();
+
+/**
+ * Somebody here favourited or bookmarked a post: it may be searched soon. Words that are kept already stay. Nobody waits
+ * for it, and the words of posts that come together are one statement: they are worth less than a quick answer. What is
+ * cut off is missing in searches, and nowhere else.
+ */
+export function keepWordsWanted({ sql: raw }: Pick<Database, "sql">, post: Wanted): void {
+  const { keep, pending } = keepings.get(raw) ?? openKeeping(raw);
+  const kept = keep(post).catch((error: unknown) =>
+    getLogger(["fediflattr", "search"]).warning("words of {post} are not kept: {error}", {
+      post: post.post,
+      error,
+    }),
+  );
+  pending.add(kept);
+  void kept.finally(() => pending.delete(kept));
+}
+
+/** Resolves when all words that were wanted so far are kept. */
+export async function wordsKept({ sql: raw }: Pick<Database, "sql">): Promise<void> {
+  await Promise.all([...(keepings.get(raw)?.pending ?? [])]);
+}
+
+function openKeeping(raw: Database["sql"]): Keeping {
+  const keep = gather<Wanted, void>({
+    work: async (posts) => {
+      const kept = posts.flatMap((one) => wordsIn(one).map((word) => ({ word, of: one.post })));
+      const column = (of: (one: (typeof kept)[number]) => string) => raw.array(kept.map(of), TEXTS);
+      await raw`
+        INSERT INTO post_word (word, post)
+        SELECT kept.word, p.id
+          FROM unnest(${column(({ word }) => word)}::text[], ${column(({ of }) => String(of))}::bigint[]) AS kept(word, post)
+          JOIN post p ON p.id = kept.post
+         WHERE p.deleted_at IS NULL AND NOT EXISTS (SELECT FROM post_word w WHERE w.post = p.id OFFSET 0)
+         -- In the order in which everybody writes them.
+         ORDER BY p.id, kept.word
+        ON CONFLICT DO NOTHING`;
+      return posts.map(() => undefined);
+    },
+    lane: () => 0,
+    key: ({ post: id }) => String(id),
+    running: 1,
+    restMs: GATHER_MS,
+  });
+  const made: Keeping = { keep, pending: new Set() };
+  keepings.set(raw, made);
+  return made;
 }
 
 /** What is looked for among posts. */
@@ -92,9 +142,6 @@ export interface PostSearch {
   /** Only by this actor. */
   readonly author: bigint | undefined;
 }
-
-/** Larger than every id. */
-const LAST_ID = 2n ** 63n - 1n;
 
 /**
  * The newest posts with all of these words that the viewer may search: his own, those that he favourited or bookmarked,

@@ -1,7 +1,7 @@
 /** Complaints about people, to the operator of this instance and, if wanted, to that of theirs. */
 
 import { and, eq, isNull, sql } from "drizzle-orm";
-import { type Database, retrying, type Tx } from "../../store/database.ts";
+import { type Database, retrying, TEXTS, type Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
@@ -40,9 +40,6 @@ export interface Complaint {
   readonly forwards: boolean;
   readonly at: Temporal.Instant;
 }
-
-/** PostgreSQL's type of lists of text. */
-const TEXTS = 1009;
 
 /**
  * Keeps a complaint for the operator.
