@@ -14,7 +14,6 @@ import { eventsSchedule, openEvents } from "./features/notice/stream.ts";
 import { cleanName, plainText } from "./features/post/clean.ts";
 import { trimHomes } from "./features/post/home.ts";
 import { pollJobs } from "./features/post/poll.ts";
-import { wordsKept } from "./features/post/words.ts";
 import type { Federated } from "./federation.ts";
 import type { Database } from "./store/database.ts";
 import type { Lane } from "./store/jobs.ts";
@@ -107,7 +106,6 @@ export function openClientApi({
     ],
     async close() {
       await streaming.close();
-      await wordsKept(database);
       await rates.close();
     },
   };

@@ -255,7 +255,8 @@ function openRim(parts: {
           }),
       )),
     async close() {
-      await (await federation)?.close();
+      // What could not be loaded has been told to whoever asked for it.
+      await (await federation?.catch(() => undefined))?.close();
     },
   };
   return rim;

@@ -151,7 +151,7 @@ async function demonstrate(
   if (!isFine) process.exitCode = EXIT_FAILED;
 }
 
-/** Help and mistakes are answered without loading what an instance is made of. */
+/** Loaded by the commands that open an instance: help and mistakes are answered without it. */
 async function openInstance(config: Config): Promise<Instance> {
   const opened = await import("./instance.ts");
   return opened.openInstance(config);

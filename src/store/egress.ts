@@ -324,7 +324,7 @@ function guardedConnector(allowed: ReadonlySet<string>, lookup: Lookup): buildCo
     );
   };
   const open = () => {
-    // Made once: with all the certificates that are trusted it takes longer than the rest of a connection.
+    // Made once, not again for each connection.
     const shared = { timeout: DEADLINE_MS, secureContext: createSecureContext() };
     return {
       toPublic: buildConnector({ ...shared, lookup: guarded }),

@@ -1,7 +1,5 @@
 /** Group commit: calls that arrive while earlier ones are being answered are done together, in one statement. */
 
-import { setTimeout as sleep } from "node:timers/promises";
-
 /** How calls are gathered. */
 export interface Gathering<Item, Answer> {
   /** Does some items at once; answers in their order. One that fails makes all fail: then each is done by itself. */
@@ -12,8 +10,6 @@ export interface Gathering<Item, Answer> {
   readonly key: (item: Item) => string;
   /** Batches on their way at once: less makes larger ones. */
   readonly running?: number;
-  /** How long others are gathered after a batch, where nobody waits for the answer. */
-  readonly restMs?: number;
 }
 
 /** Most items of one batch. */
@@ -34,7 +30,6 @@ export function gather<Item, Answer>({
   lane,
   key,
   running: most = RUNNING_MAX,
-  restMs = 0,
 }: Gathering<Item, Answer>): (item: Item) => Promise<Answer> {
   let waiting: Waiting<Item, Answer>[] = [];
   let running = 0;
@@ -67,12 +62,10 @@ export function gather<Item, Answer>({
   const pump = (): void => {
     while (running < most && waiting.length > 0) {
       running += 1;
-      void doBatch(takeBatch())
-        .then(() => (restMs > 0 ? sleep(restMs) : undefined))
-        .finally(() => {
-          running -= 1;
-          pump();
-        });
+      void doBatch(takeBatch()).finally(() => {
+        running -= 1;
+        pump();
+      });
     }
   };
 

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
-import { type Database, retrying } from "./database.ts";
+import { type Database, retrying, TEXTS } from "./database.ts";
 import { recent } from "./recent.ts";
 import { type Clock, sqlTime, Temporal } from "./time.ts";
 
@@ -224,15 +224,15 @@ class SharedRates implements Rates {
         SELECT n.key, n.ends, n.count
           FROM unnest(${sql.array(
             batch.map(({ key }) => key),
-            1009,
+            TEXTS,
           )}::text[],
           ${sql.array(
             batch.map(({ resetAt }) => sqlTime(resetAt)),
-            1009,
+            TEXTS,
           )}::timestamptz[],
           ${sql.array(
             batch.map(({ leaving }) => String(leaving)),
-            1009,
+            TEXTS,
           )}::integer[]) AS n (key, ends, count)
          ORDER BY n.key COLLATE "C", n.ends
         ON CONFLICT (key, ends) DO UPDATE SET count = least(rate.count::bigint + excluded.count, ${COUNT_MAX})::integer

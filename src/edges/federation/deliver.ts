@@ -261,6 +261,7 @@ class Delivery {
 
   /** Starts as many tries as may run; each host in its turn. Few at once: others wait for this process, too. */
   #pump(): void {
+    if (this.#isPumping) return;
     let started = 0;
     for (const lane of this.#lanes.values()) {
       if (lane.waiting.length === 0 && lane.running === 0) this.#lanes.delete(lane.host);
@@ -279,7 +280,6 @@ class Delivery {
   }
 
   #pumpSoon(): void {
-    if (this.#isPumping) return;
     this.#isPumping = true;
     setImmediate(() => {
       this.#isPumping = false;

@@ -30,19 +30,21 @@ export async function statusEntities(
   ids: readonly bigint[],
 ): Promise<readonly Entity[]> {
   const { database, clock } = parts;
-  const seen = await seePosts(database, caller?.account, ids, clock.now());
-  return entitiesOf(parts, caller, seen);
+  const at = clock.now();
+  return entitiesOf(parts, caller, await seePosts(database, caller?.account, ids, at), { at });
 }
 
-/** Posts and boosts that the caller has seen; `accounts`: those of all of them, where they are known. */
+/** Posts and boosts as the caller saw them at an instant; `accounts`: those of all of them, where they are known. */
 export async function entitiesOf(
   parts: StatusParts,
   caller: Caller | undefined,
   seen: readonly SeenStatus[],
-  accounts?: ReadonlyMap<ActorId, Entity>,
+  {
+    at,
+    accounts,
+  }: { readonly at: Temporal.Instant; readonly accounts?: ReadonlyMap<ActorId, Entity> },
 ): Promise<readonly Entity[]> {
-  const { database, clock } = parts;
-  const at = clock.now();
+  const { database } = parts;
   const isValueShown = seen.some(({ post }) => post.own?.isFlattred === true);
   const value = isValueShown ? await clickValue(parts, caller, at) : undefined;
   const known =

@@ -193,7 +193,7 @@ export const statusRoutes = (parts: ClientParts) => {
       scope("write:bookmarks"),
       doing(async ({ account }, target) => {
         await bookmarkPost(database, { account, post: target.post, at: clock.now() });
-        keepWordsWanted(database, target);
+        await keepWordsWanted(database, target);
       }),
     )
     .post(
@@ -232,20 +232,19 @@ export const statusRoutes = (parts: ClientParts) => {
 async function favouriteStatus(parts: ClientParts, caller: Caller, id: bigint): Promise<Entity> {
   const { database, clock } = parts;
   const { account, access } = caller;
-  const at = clock.now();
-  const [seen] = await seePosts(database, account, [id], at);
+  const [seen] = await seePosts(database, account, [id], clock.now());
   if (seen?.post.own === undefined) throw new Refusal("not_found");
   const { post } = seen;
   const stood = seen.post.own.isFavourite;
   const counts = access.countsFlattrs;
+  const at = clock.now();
   const [{ flattr, isShown, again }, authors] = await Promise.all([
     favouriteThing(database, { account, thing: post.thing, counts, at }),
     accountEntities(parts, [post.author]),
+    // They are of use only with the favourite: whoever searches must have it.
+    keepWordsWanted(database, { ...post, post: post.id }),
   ]);
-  if (!again) {
-    parts.nudge();
-    keepWordsWanted(database, { ...post, post: post.id });
-  }
+  if (!again) parts.nudge();
   const own = { ...seen.post.own, isFavourite: true, isFlattred: flattr !== undefined };
   const favourites = post.favourites + (isShown ? 1 : 0);
   const [entity] =
@@ -255,7 +254,7 @@ async function favouriteStatus(parts: ClientParts, caller: Caller, id: bigint): 
           parts,
           caller,
           [{ id: post.id, post: { ...post, own, favourites }, boost: undefined }],
-          authors,
+          { at, accounts: authors },
         );
   if (entity === undefined) throw new Refusal("not_found");
   return entity;

@@ -64,7 +64,7 @@ export async function giveFlattr(database: Database, gift: Gift): Promise<Given>
       const row = await clicksOf(database)(gift);
       if (row === undefined) continue;
       const favourite = row.liked ?? row.standing ?? undefined;
-      const isShown = row.shown === true;
+      const { shown: isShown } = row;
       if (row.given !== null && (favourite !== undefined || gift.source === "click"))
         return { flattr: row.given, favourite, isShown, period, again: false };
       if (row.mode === null) throw new Refusal("account_unknown", { name: String(gift.patron) });
@@ -93,8 +93,8 @@ interface Row {
   readonly earlier: bigint | null;
   /** The favourite that this click made, or gave a new id. */
   readonly liked: bigint | null;
-  /** Others may know of it; null when it is none. */
-  readonly shown: boolean | null;
+  /** It made one, and others may know of it. */
+  readonly shown: boolean;
   /** Otherwise the one that stood. */
   readonly standing: bigint | null;
   /** Nothing was done, since the author of the post, somebody else of this instance, is to be told. */

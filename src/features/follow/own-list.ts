@@ -1,7 +1,7 @@
 /** Timelines of one's own making: lists of people whom one follows. */
 
 import { and, asc, count, eq, inArray, sql } from "drizzle-orm";
-import { type Database, retrying, type Tx } from "../../store/database.ts";
+import { type Database, LAST_ID, retrying, type Tx } from "../../store/database.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
@@ -238,7 +238,7 @@ export async function membersOf(
   await ownList(database, account, id);
   const rows = await database.sql<{ actor: bigint }[]>`
     SELECT actor FROM list_member
-     WHERE list = ${id} AND actor < ${maxId ?? 2n ** 63n - 1n} AND actor > ${minId ?? -1n}
+     WHERE list = ${id} AND actor < ${maxId ?? LAST_ID} AND actor > ${minId ?? -1n}
      ORDER BY actor DESC LIMIT ${limit === 0 ? MEMBERS_MAX : limit}`;
   return rows.map(({ actor }) => actor);
 }

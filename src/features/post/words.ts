@@ -1,8 +1,14 @@
 /** The words of posts that may be searched: one's own, those that one kept, and those of people who want to be found. */
 
-import { getLogger } from "@logtape/logtape";
 import { sql } from "drizzle-orm";
-import { type Database, type Drizzle, LAST_ID, TEXTS, type Tx } from "../../store/database.ts";
+import {
+  type Database,
+  type Drizzle,
+  LAST_ID,
+  retrying,
+  TEXTS,
+  type Tx,
+} from "../../store/database.ts";
 import { gather } from "../../store/gather.ts";
 import { plainText } from "./clean.ts";
 import { mayRead, type Viewer } from "./visible.ts";
@@ -46,7 +52,9 @@ async function keepWords(tx: Tx | Drizzle, post: bigint, written: Written): Prom
   const words = wordsIn(written);
   await tx.execute(sql`
     INSERT INTO post_word (word, post)
-    SELECT value, ${post}::bigint FROM jsonb_array_elements_text(${JSON.stringify(words)}::jsonb) ON CONFLICT DO NOTHING`);
+    SELECT value, ${post}::bigint FROM jsonb_array_elements_text(${JSON.stringify(words)}::jsonb)
+     -- In the order in which everybody writes the words of one post.
+     ORDER BY value COLLATE "C" ON CONFLICT DO NOTHING`);
 }
 
 /**
@@ -72,64 +80,45 @@ export async function keepWordsOf(tx: Tx | Drizzle, id: bigint): Promise<void> {
 /** What somebody wants to find again. */
 type Wanted = Written & { readonly post: bigint };
 
-/** How long wanted posts are gathered: nobody waits for their words. */
-const GATHER_MS = 200;
-
-/** What an open database is busy with. */
-interface Keeping {
-  readonly keep: (post: Wanted) => Promise<void>;
-  readonly pending: Set<Promise<void>>;
-}
-
 /** For each open database; gone with it. */
-const keepings = new WeakMap<Database["sql"], Keeping>();
+const keepers = new WeakMap<Database["sql"], (post: Wanted) => Promise<void>>();
 
 /**
- * Somebody here favourited or bookmarked a post: it may be searched soon. Words that are kept already stay. Nobody waits
- * for it, and the words of posts that come together are one statement: they are worth less than a quick answer. What is
- * cut off is missing in searches, and nowhere else.
+ * Somebody here favourited or bookmarked a post: it may be searched from now on. Words that are kept already stay. Posts
+ * that come together are one statement.
  */
-export function keepWordsWanted({ sql: raw }: Pick<Database, "sql">, post: Wanted): void {
-  const { keep, pending } = keepings.get(raw) ?? openKeeping(raw);
-  const kept = keep(post).catch((error: unknown) =>
-    getLogger(["fediflattr", "search"]).warning("words of {post} are not kept: {error}", {
-      post: post.post,
-      error,
-    }),
-  );
-  pending.add(kept);
-  void kept.finally(() => pending.delete(kept));
+export function keepWordsWanted({ sql: raw }: Pick<Database, "sql">, post: Wanted): Promise<void> {
+  const keep = keepers.get(raw) ?? keeperOf(raw);
+  keepers.set(raw, keep);
+  return keep(post);
 }
 
-/** Resolves when all words that were wanted so far are kept. */
-export async function wordsKept({ sql: raw }: Pick<Database, "sql">): Promise<void> {
-  await Promise.all([...(keepings.get(raw)?.pending ?? [])]);
-}
-
-function openKeeping(raw: Database["sql"]): Keeping {
-  const keep = gather<Wanted, void>({
-    work: async (posts) => {
-      const kept = posts.flatMap((one) => wordsIn(one).map((word) => ({ word, of: one.post })));
+function keeperOf(raw: Database["sql"]): (post: Wanted) => Promise<void> {
+  let count = 0;
+  const keep = gather<{ n: number; post: Wanted }, void>({
+    work: async (wanted) => {
+      const kept = wanted.flatMap(({ post }) =>
+        wordsIn(post).map((word) => ({ word, of: post.post })),
+      );
       const column = (of: (one: (typeof kept)[number]) => string) => raw.array(kept.map(of), TEXTS);
-      await raw`
-        INSERT INTO post_word (word, post)
-        SELECT kept.word, p.id
-          FROM unnest(${column(({ word }) => word)}::text[], ${column(({ of }) => String(of))}::bigint[]) AS kept(word, post)
-          JOIN post p ON p.id = kept.post
-         WHERE p.deleted_at IS NULL AND NOT EXISTS (SELECT FROM post_word w WHERE w.post = p.id OFFSET 0)
-         -- In the order in which everybody writes them.
-         ORDER BY p.id, kept.word
-        ON CONFLICT DO NOTHING`;
-      return posts.map(() => undefined);
+      await retrying(
+        () => raw`
+          INSERT INTO post_word (word, post)
+          SELECT kept.word, p.id
+            FROM unnest(${column(({ word }) => word)}::text[], ${column(({ of }) => String(of))}::bigint[]) AS kept(word, post)
+            JOIN post p ON p.id = kept.post
+           WHERE p.deleted_at IS NULL AND NOT EXISTS (SELECT FROM post_word w WHERE w.post = p.id OFFSET 0)
+           ORDER BY p.id, kept.word COLLATE "C"
+          ON CONFLICT DO NOTHING`,
+      );
+      return wanted.map(() => undefined);
     },
     lane: () => 0,
-    key: ({ post: id }) => String(id),
+    // Several people may want one post at the same time.
+    key: ({ n }) => String(n),
     running: 1,
-    restMs: GATHER_MS,
   });
-  const made: Keeping = { keep, pending: new Set() };
-  keepings.set(raw, made);
-  return made;
+  return (post) => keep({ n: (count += 1), post });
 }
 
 /** What is looked for among posts. */
