@@ -63,7 +63,11 @@ test("sets the budget and the ceiling, in whole cents and above the minimum", as
   for (const amount of ["", "1.99", "-5", "5.001", "five", "9".repeat(20), "<b>"]) {
     const refused = await set("budget", { amount });
     expect(refused.status, amount).toBe(422);
-    expect(await refused.text()).not.toContain("<b>");
+    const text = await refused.text();
+    expect(text).not.toContain("<b>");
+    // It is said why, and what was typed is there to be corrected.
+    expect(text).toContain('role="alert"');
+    expect(text).toContain(`value="${amount.replace("<b>", "&lt;b&gt;")}"`);
   }
   expect((await set("ceiling", { amount: "much" })).status).toBe(422);
   expect(await snapshot(database)).toBe(before);

@@ -184,24 +184,23 @@ describe("W03: guessing", () => {
     const parameters = (hash: string) => hash.split("$").slice(0, 4).join("$");
     expect(parameters(await hashPassword(PASSWORD))).toBe(parameters(NOBODYS_HASH));
     const hash = await hashPassword(PASSWORD);
-    const took = async (work: () => Promise<unknown>) => {
-      const times: number[] = [];
-      for (let tries = 0; tries < 9; tries += 1) {
-        const begin = performance.now();
-        await work();
-        times.push(performance.now() - begin);
-      }
-      return times.sort((one, other) => one - other)[4]!;
-    };
-    const known = await took(() => check.isRight(hash, "wrong password"));
-    for (const guess of [
+    const guesses = [
+      () => check.isRight(hash, "wrong password"),
       () => check.isRight(null, "wrong password"),
       () => check.isRight(hash, "x".repeat(100_000)),
-    ]) {
-      expect(await guess()).toBe(false);
-      const unknown = await took(guess);
-      expect(unknown).toBeGreaterThan(known / 3);
-      expect(unknown).toBeLessThan(known * 3);
+    ];
+    // In turn, and the shortest of each: whatever else this machine does only adds to it. Without a hash it is a thousandth.
+    const shortest = guesses.map(() => Infinity);
+    for (let tries = 0; tries < 9; tries += 1)
+      for (const [n, guess] of guesses.entries()) {
+        const begin = performance.now();
+        expect(await guess()).toBe(false);
+        shortest[n] = Math.min(shortest[n]!, performance.now() - begin);
+      }
+    const [ofKnown, ...ofOthers] = shortest as [number, ...number[]];
+    for (const other of ofOthers) {
+      expect(other).toBeGreaterThan(ofKnown / 4);
+      expect(other).toBeLessThan(ofKnown * 4);
     }
     expect(await check.isRight(null, "")).toBe(false);
     expect(await check.isRight(hash, PASSWORD)).toBe(true);

@@ -14,10 +14,13 @@ import { fieldsOf, formTokenField, languageOf } from "./form.ts";
 import { type Html, page } from "./page.ts";
 import { SETTINGS_WORDS } from "./settings-words.ts";
 import { type PageEnv, readSession, requireSession, type VisitParts } from "./visit.ts";
-import { fill, type Language } from "./words.ts";
+import { fill, type Language, LANGUAGES } from "./words.ts";
 
 /** Money is set only so soon after the password was given: a browser left open sets none. */
 const PROVED_MINUTES_MAX = 15;
+
+/** The forms that take an amount. */
+type AmountForm = "budget" | "ceiling";
 
 /** `/settings`. */
 export function settingsRoutes(parts: VisitParts): Hono<PageEnv> {
@@ -25,10 +28,7 @@ export function settingsRoutes(parts: VisitParts): Hono<PageEnv> {
   const read = readSession(parts);
   /** Sets money, if the password was given a short while ago; and shows the page with what came of it. */
   const setting =
-    (
-      work: (c: Context<PageEnv>, amount: Micro | undefined) => Promise<void>,
-      mayBeEmpty: boolean,
-    ) =>
+    (what: AmountForm, work: (c: Context<PageEnv>, amount: Micro | undefined) => Promise<void>) =>
     async (c: Context<PageEnv>) => {
       const words = SETTINGS_WORDS[languageOf(c)];
       const { provedAt } = c.get("session")!;
@@ -36,8 +36,10 @@ export function settingsRoutes(parts: VisitParts): Hono<PageEnv> {
         return c.redirect(`/sign-in?next=${encodeURIComponent("/settings")}`, 303);
       const typed = ((await fieldsOf(c)).get("amount") ?? "").trim();
       const amount = parseAmount(typed, database.settings.currency);
-      if (amount === undefined && !(mayBeEmpty && typed === ""))
-        return show(c, parts, { note: words.notAnAmount, status: 422 });
+      const refused = (note: string) =>
+        show(c, parts, { note, status: 422, typed: { [what]: typed } });
+      if (amount === undefined && !(what === "ceiling" && typed === ""))
+        return refused(words.notAnAmount);
       try {
         await work(c, amount);
       } catch (error) {
@@ -52,7 +54,7 @@ export function settingsRoutes(parts: VisitParts): Hono<PageEnv> {
                 ),
               })
             : words.notAnAmount;
-        return show(c, parts, { note, status: 422 });
+        return refused(note);
       }
       return c.redirect("/settings?saved=1", 303);
     };
@@ -65,17 +67,17 @@ export function settingsRoutes(parts: VisitParts): Hono<PageEnv> {
     .post(
       "/settings/budget",
       requireSession,
-      setting(async (c, amount) => {
+      setting("budget", async (c, amount) => {
         const patron = c.get("session")!.account.id;
         await setBudget(database, { patron, amount: amount!, at: clock.now() });
-      }, false),
+      }),
     )
     .post(
       "/settings/ceiling",
       requireSession,
-      setting(async (c, ceiling) => {
+      setting("ceiling", async (c, ceiling) => {
         await setBudgetCeiling(database, { patron: c.get("session")!.account.id, ceiling });
-      }, true),
+      }),
     )
     .post("/settings/favourites", requireSession, async (c) => {
       const fields = await fieldsOf(c);
@@ -87,10 +89,17 @@ export function settingsRoutes(parts: VisitParts): Hono<PageEnv> {
     });
 }
 
+interface Showing {
+  readonly note?: string | undefined;
+  readonly status?: 200 | 422;
+  /** What was typed and refused, to be corrected. */
+  readonly typed?: Partial<Record<AmountForm, string>>;
+}
+
 async function show(
   c: Context<PageEnv>,
   { database, clock }: VisitParts,
-  { note, status = 200 }: { readonly note?: string | undefined; readonly status?: 200 | 422 },
+  { note, status = 200, typed = {} }: Showing,
 ) {
   const { origin, currency, minimumBudget } = database.settings;
   const language = languageOf(c);
@@ -105,7 +114,7 @@ async function show(
     html`<dt>${name}</dt>
       <dd>${value}</dd>`;
   const amountForm = (
-    what: "budget" | "ceiling",
+    what: AmountForm,
     labels: { readonly name: string; readonly help: string; readonly button: string },
     amount: Micro | null,
   ) =>
@@ -119,13 +128,13 @@ async function show(
         inputmode="decimal"
         autocomplete="off"
         aria-describedby="${what}-help"
-        value="${amount === null ? "" : formatAmount(amount, currency)}"
+        value="${typed[what] ?? (amount === null ? "" : formatAmount(amount, currency))}"
       />
       <button type="submit">${labels.button}</button>
     </form>`;
   const body = html`<h1>${words.title}</h1>
     <p class="host">@${account.name}@${new URL(origin).host}</p>
-    ${note === undefined ? "" : html`<p role="status"><strong>${note}</strong></p>`}
+    ${note === undefined ? "" : status === 200 ? html`<p role="status"><strong>${note}</strong></p>` : html`<p class="alert" role="alert">${note}</p>`}
     <p class="lead">
       ${fill(words.month, {
         month: monthText(now.period, language),
@@ -159,20 +168,26 @@ async function show(
       ${formTokenField(c, origin)}
       ${(["all", "explicit"] as const).map(
         (mode) =>
-          html`<label
-            ><input
+          html`<p class="box">
+            <input
               type="radio"
+              id="mode-${mode}"
               name="mode"
               value="${mode}"
               ${account.flattrMode === mode ? "checked" : ""}
             />
-            ${mode === "all" ? words.modeAll : words.modeExplicit}</label
-          >`,
+            <label for="mode-${mode}">${mode === "all" ? words.modeAll : words.modeExplicit}</label>
+          </p>`,
       )}
-      <label
-        ><input type="checkbox" name="private" ${account.flattrsPrivate ? "checked" : ""} />
-        ${words.private}</label
-      >
+      <p class="box">
+        <input
+          type="checkbox"
+          id="private"
+          name="private"
+          ${account.flattrsPrivate ? "checked" : ""}
+        />
+        <label for="private">${words.private}</label>
+      </p>
       <button type="submit">${words.save}</button>
     </form>
     ${report === undefined ? "" : monthOf(report, language, money)}
@@ -183,7 +198,11 @@ async function show(
           ? html`· <a href="/settings?period=${periodAfter(period)}">${words.later}</a>`
           : ""
       }
-    </p>`;
+    </p>
+    <form method="post" action="/sign-out">
+      ${formTokenField(c, origin)}
+      <button type="submit" class="quiet">${LANGUAGES[language].signOut}</button>
+    </form>`;
   c.header("content-language", language);
   c.header("vary", "Accept-Language, Cookie");
   return c.html(

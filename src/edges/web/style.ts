@@ -25,11 +25,12 @@ blockquote { margin-inline: 0; padding-inline-start: 1rem; border-inline-start: 
 .meta { color: var(--quiet); font-size: .9375rem; }
 dt { font-weight: 600; }
 label { display: block; font-weight: 600; }
-input:not([type=checkbox]) { width: 100%; padding: .625rem .75rem; border: 1px solid var(--quiet); border-radius: .375rem; background: transparent; color: inherit; font: inherit; }
+input:not([type=checkbox], [type=radio]) { width: 100%; padding: .625rem .75rem; border: 1px solid var(--quiet); border-radius: .375rem; background: transparent; color: inherit; font: inherit; }
 button { padding: .625rem 1.25rem; border: 1px solid var(--accent); border-radius: .375rem; background: var(--accent); color: var(--paper); font: inherit; font-weight: 600; cursor: pointer; }
+form > button { margin-block-start: .75rem; }
 button.quiet { border-color: var(--quiet); background: transparent; color: inherit; }
 :focus-visible { outline: 3px solid color-mix(in srgb, var(--accent) 60%, transparent); outline-offset: 2px; }
-form { margin-block: 1rem; }
+form { margin-block: 1.5rem; }
 form p { margin-block: .75rem; }
 .asks { font-size: clamp(1.5rem, 6vw, 2.25rem); overflow-wrap: anywhere; }
 .box { display: grid; grid-template-columns: auto 1fr; gap: .75rem; align-items: start; }
