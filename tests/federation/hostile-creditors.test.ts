@@ -183,11 +183,17 @@ describe("a creditor that answers", () => {
       acceptedOut: 0n,
       payable: 0n,
     });
+    await eventually("strange is noticed", async () =>
+      ((await lineWith(home, peers.strange)).alarm ?? "").includes("refused"),
+    );
     const { alarm } = await lineWith(home, peers.strange);
     expect(alarm).toContain("were refused as unknown");
     expect(alarm).not.toMatch(/[\u0000-\u001f\u202e]/);
+    // Before anything was sent the line looked the same, but for the alarm.
+    await eventually("absurd is noticed", async () =>
+      ((await lineWith(home, peers.absurd)).alarm ?? "").includes("although it fits"),
+    );
     await settled("absurd", "is left alone", { inFlight: 0n, outbound: 1_000_000n });
-    expect((await lineWith(home, peers.absurd)).alarm).toContain("although it fits");
 
     // Some seconds of the two that go on and on: a bounded number of Transfers, and the money is all there.
     await sleep(4_000);
