@@ -228,8 +228,8 @@ function runInstance({
 }
 
 /**
- * What stands between the features and the world outside. It is loaded when somebody first needs it: most commands do not,
- * and they would take three times as long.
+ * What stands between the features and the world outside. It is loaded when somebody first needs it: most commands do
+ * not, and would begin twice as late.
  */
 function openRim(parts: {
   config: Config;
