@@ -1,6 +1,6 @@
 /** The command line. */
 
-import { configure, getStreamSink, getTextFormatter } from "@logtape/logtape";
+import { configure, getStreamSink } from "@logtape/logtape";
 import { join } from "node:path";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { Writable } from "node:stream";
@@ -20,6 +20,7 @@ import { sentenceOf } from "./edges/command/sentences.ts";
 import { type Answer, type Run, wholeNumber } from "./edges/command/terminal.ts";
 import type { Instance } from "./instance.ts";
 import { formatAmount } from "./rules/amount.ts";
+import { logFormatter, messageOf } from "./store/log.ts";
 import { Refusal } from "./store/refusal.ts";
 import { surviveVanishedDatabase } from "./store/survive.ts";
 import { machineClock } from "./store/time.ts";
@@ -41,7 +42,6 @@ export async function main(args: readonly string[]): Promise<void> {
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .option("--json", "print one JSON object per line");
-  program.configureHelp({ showGlobalOptions: true });
   const isJson = () => args.includes("--json");
   const run: Run = async (work) => {
     const config = await start({ LOG_LEVEL: process.env["LOG_LEVEL"] || QUIET });
@@ -178,7 +178,7 @@ async function start(changes: Readonly<Record<string, string>> = {}): Promise<Co
     // Fedify adds to the log what it works on; without a place for that each request would warn.
     contextLocalStorage: new AsyncLocalStorage(),
     sinks: {
-      log: getStreamSink(Writable.toWeb(process.stderr), { formatter: getTextFormatter() }),
+      log: getStreamSink(Writable.toWeb(process.stderr), { formatter: logFormatter() }),
     },
     loggers: [
       { category: "fediflattr", sinks: ["log"], lowestLevel: config.logLevel },
@@ -233,17 +233,5 @@ function describe(error: unknown): { code: string; sentence: string; status: num
       status: EXIT_FAILED,
     };
   }
-  // The innermost cause says what is wrong; those around it repeat queries, with what people wrote.
-  let cause = error;
-  while (cause instanceof Error && cause.cause instanceof Error && isQueryError(cause))
-    cause = cause.cause;
-  return {
-    code: "failed",
-    sentence: cause instanceof Error ? cause.message : String(cause),
-    status: EXIT_FAILED,
-  };
-}
-
-function isQueryError(error: Error): boolean {
-  return error.name === "DrizzleQueryError" || error.message.startsWith("Failed query");
+  return { code: "failed", sentence: messageOf(error), status: EXIT_FAILED };
 }

@@ -1,4 +1,4 @@
-/** The two clients of one database, and what all features need of it. */
+/** The clients of one database, and what all features need of it. */
 
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import { connect, type Socket } from "node:net";
@@ -45,11 +45,19 @@ export interface Database {
   readonly drizzle: Drizzle;
   /** For hot paths and sets. Never give it to Drizzle: that changes its parsers. */
   readonly sql: Sql;
+  /**
+   * For statements about what waits to be delivered, planned anew each time, and by indexes: a plan that was made while
+   * a queue was short reads it through, and would be kept when it is long.
+   */
+  readonly queue: Sql;
   readonly settings: Settings;
 }
 
-/** Connections of each of the two clients. The embedded server allows 100 in all. */
+/** Connections of the client for Drizzle, and of the raw one. The embedded server allows 100 in all. */
 const CONNECTIONS_MAX = 16;
+
+/** Those of the client for queues. */
+const QUEUE_CONNECTIONS_MAX = 4;
 
 /** How long a connection may take; the server may be starting again. */
 const CONNECT_SECONDS_MAX = 10;
@@ -71,7 +79,7 @@ interface Opening {
  * once, thousands in a second, and whoever asked is told nothing as long as that lasts.
  */
 function openSocket({ path, host: [host], port: [port] }: Opening): Socket {
-  const socket = path ? connect(path) : connect(port!, host);
+  const socket = beginAnew(path ? connect(path) : connect(port!, host));
   socket.once("end", () => {
     if (socket.bytesRead > 0) return;
     const closed = new Error("the database server closed the connection at once");
@@ -79,6 +87,35 @@ function openSocket({ path, host: [host], port: [port] }: Opening): Socket {
   });
   // By this name a certificate is checked.
   return Object.assign(socket, { host });
+}
+
+/** So long that postgres.js sends the first message of a connection at once, and not with what it writes next. */
+const FIRST_BYTES_MIN = 1024;
+
+/** What a connection begins with (PostgreSQL, message formats, StartupMessage). */
+const PROTOCOL = Buffer.from([0, 3, 0, 0]);
+
+/**
+ * Lets a connection begin with its first message. What postgres.js 3.4.9 had not sent when a connection broke it sends
+ * before that message in the next one, which then never begins: its queries fail after the wait for a connection. Where
+ * TLS leads to the database the first message is another one, and this does not help.
+ *
+ * @see https://github.com/porsager/postgres/issues/1154
+ */
+function beginAnew(socket: Socket): Socket {
+  const write = socket.write.bind(socket) as (bytes: Uint8Array, ...more: unknown[]) => boolean;
+  const first = (bytes: Uint8Array, ...more: unknown[]): boolean => {
+    Object.assign(socket, { write });
+    return write(fromStartup(Buffer.from(bytes)), ...more);
+  };
+  return Object.assign(socket, { write: first });
+}
+
+/** The bytes from the message on with which a connection begins; all when there is none. */
+function fromStartup(bytes: Buffer): Buffer {
+  for (let at = bytes.lastIndexOf(PROTOCOL); at >= 4; at = bytes.lastIndexOf(PROTOCOL, at - 1))
+    if (bytes.readInt32BE(at - 4) === bytes.length - at + 4) return bytes.subarray(at - 4);
+  return bytes;
 }
 
 /** Where a served database is, from its URL. `?host=/folder` names a unix socket, as libpq has it. */
@@ -113,7 +150,7 @@ export function urlOf({ host, database, user }: Address): string {
 }
 
 /**
- * Opens both clients. Nothing is sent before the first query.
+ * Opens the clients. Nothing is sent before the first query.
  *
  * @param onnotice hears what the server says beside its answers, such as how it worked
  */
@@ -121,7 +158,7 @@ export function openClients(
   url: string,
   connections = CONNECTIONS_MAX,
   onnotice: (notice: postgres.Notice) => void = () => {},
-): { drizzle: Drizzle; sql: Sql; end: () => Promise<void> } {
+): Pick<Database, "drizzle" | "sql" | "queue"> & { end: () => Promise<void> } {
   const options = {
     ...connectionTo(url),
     max: connections,
@@ -132,20 +169,35 @@ export function openClients(
     // A server that comes back is found at once; the default waits up to twenty seconds.
     backoff: () => RECONNECT_SECONDS,
     onnotice,
-    connection: { application_name: "fediflattr", timezone: "UTC", jit: "off" },
+    connection: {
+      application_name: "fediflattr",
+      timezone: "UTC",
+      // Blanks between options mean nothing.
+      options: "-c jit=off".padEnd(FIRST_BYTES_MIN),
+    },
   };
   const forDrizzle = postgres(options);
+  const raw = { ...options, types: { bigint: postgres.BigInt } };
   const sql = postgres({
-    ...options,
-    types: { bigint: postgres.BigInt },
+    ...raw,
     // Its statements are few and always the same: planned once for each connection, not once for each click.
     connection: { ...options.connection, plan_cache_mode: "force_generic_plan" },
+  });
+  const queue = postgres({
+    ...raw,
+    max: Math.min(connections, QUEUE_CONNECTIONS_MAX),
+    connection: {
+      ...options.connection,
+      plan_cache_mode: "force_custom_plan",
+      enable_seqscan: "off",
+    },
   });
   return {
     drizzle: drizzle(forDrizzle),
     sql,
+    queue,
     end: async () => {
-      await Promise.all([forDrizzle.end({ timeout: 5 }), sql.end({ timeout: 5 })]);
+      await Promise.all([forDrizzle, sql, queue].map((client) => client.end({ timeout: 5 })));
     },
   };
 }

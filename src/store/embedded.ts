@@ -11,6 +11,7 @@ import {
   chown,
   mkdir,
   mkdtemp,
+  readdir,
   readFile,
   rename,
   rm,
@@ -20,7 +21,7 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import postgres from "postgres";
@@ -33,6 +34,13 @@ const SOCKET_FOLDER_BYTES_MAX = 90;
 
 /** How long a start is tried again: after a kill the old server's children may still hold its memory. */
 const START_TRIES_MS = 15_000;
+
+/** What the name of a half-made data folder goes on with, before characters of its own: nobody else calls one so. */
+const DRAFT = ".init-draft-";
+
+/** How often a half-made folder is tried to be removed, and after how much longer each time. */
+const DRAFT_TRIES_MAX = 8;
+const DRAFT_PAUSE_MS = 50;
 
 const USER = "fediflattr";
 const DATABASE = "fediflattr";
@@ -133,11 +141,14 @@ async function hold(server: Server, held: Held): Promise<void> {
   });
 }
 
-/** Makes the data folder aside and renames it, so that a half-made one is never mistaken for a database. */
+/**
+ * Makes the data folder aside and renames it, so that a half-made one is never mistaken for a database. Each attempt has
+ * a folder of its own: in that of one that was killed its initdb may still be writing.
+ */
 async function initialise(server: Server): Promise<void> {
-  const draft = `${server.data}.init`;
-  await rm(draft, { recursive: true, force: true });
-  await prepareFolder(draft, server.identity);
+  await removeDrafts(server);
+  const draft = await mkdtemp(`${server.data}${DRAFT}`);
+  await server.identity.own(draft);
   const options =
     "-A trust -E UTF8 --data-checksums --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C --no-instructions";
   const quick = server.settings["fsync"] === "off" ? ["--no-sync"] : [];
@@ -150,6 +161,20 @@ async function initialise(server: Server): Promise<void> {
     ...quick,
   ]);
   await rename(draft, server.data);
+}
+
+/** Removes what attempts left that were killed; where somebody still writes, he ends when it is gone. */
+async function removeDrafts({ data, home }: Server): Promise<void> {
+  const drafts = (await readdir(home)).filter((name) =>
+    name.startsWith(`${basename(data)}${DRAFT}`),
+  );
+  for (const name of drafts)
+    await rm(join(home, name), {
+      recursive: true,
+      force: true,
+      maxRetries: DRAFT_TRIES_MAX,
+      retryDelay: DRAFT_PAUSE_MS,
+    }).catch(() => {});
 }
 
 async function start(server: Server): Promise<void> {

@@ -5,7 +5,7 @@ import { EventEmitter } from "node:events";
 import { getLogger } from "@logtape/logtape";
 import { sql } from "drizzle-orm";
 import { Logger, parseCronItems, run, type WorkerEvents } from "graphile-worker";
-import { Pool } from "pg";
+import { Pool, type PoolClient } from "pg";
 import type { Drizzle, Tx } from "./database.ts";
 import { EgressError } from "./egress.ts";
 
@@ -198,7 +198,7 @@ async function letGo(pool: Pool, ended: string[]): Promise<void> {
  * to what the server still says: that would end the process. Whoever opens one must end it.
  */
 export function openJobPool(url: string): Pool {
-  const pool = new Pool({
+  const pool = new JobPool({
     connectionString: url,
     max: CONNECTIONS_MAX,
     connectionTimeoutMillis: CONNECT_MS_MAX,
@@ -215,6 +215,29 @@ export function openJobPool(url: string): Pool {
 }
 
 /**
+ * A pool whose clients can be given back twice. The queue's listener (graphile-worker 0.18) does so when it is stopped
+ * while its connection breaks, where nobody can catch what `pg` then throws: the process would end.
+ */
+class JobPool extends Pool {
+  override connect(): Promise<PoolClient>;
+  override connect(callback: ConnectCallback): void;
+  override connect(callback?: ConnectCallback): Promise<PoolClient> | void {
+    if (callback === undefined) return super.connect();
+    super.connect((error, client, release) => {
+      if (client === undefined) return callback(error, client, release);
+      let isReleased = false;
+      callback(error, client, (reason) => {
+        if (isReleased) return;
+        isReleased = true;
+        release(reason);
+      });
+    });
+  }
+}
+
+type ConnectCallback = Parameters<Pool["connect"]>[0];
+
+/**
  * Only what goes wrong; the rest would fill the log. That another server cannot be reached is no trouble of this one:
  * the job is tried again.
  */
@@ -223,7 +246,9 @@ const quietLogger = new Logger(() => (level, message, meta) => {
   const logger = getLogger(["fediflattr", "jobs"]);
   const { error } = meta ?? {};
   if (error instanceof EgressError) logger.info("{message}", { message: error.message });
-  else logger.warning("{message}", { message, error });
+  else if (error === undefined) logger.warning("{message}", { message });
+  // The worker's own words repeat those of the error, which may have what people wrote.
+  else logger.warning("{message}: {error}", { message: message.split(" with error ")[0], error });
 });
 
 /** Says nothing: for migrations, whose failure is thrown. */

@@ -2,6 +2,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { isDatabaseAway } from "./database.ts";
+import { tellable } from "./log.ts";
 
 /**
  * postgres.js 3.4.9 writes from a timer to a socket that is already gone, or breaking, when its server disappears: there
@@ -19,7 +20,8 @@ export function surviveVanishedDatabase(): void {
       );
       return;
     }
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    const told = tellable(error);
+    process.stderr.write(`${told instanceof Error ? told.stack : String(told)}\n`);
     process.exit(1);
   });
 }

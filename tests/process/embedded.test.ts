@@ -125,8 +125,8 @@ describe("an empty folder", () => {
 
   test("the first serve answers health and pages, and says what to do next, whatever a start that was cut off has left", async () => {
     const folder = await folderFor("empty");
-    await mkdir(join(folder, "postgres.init/base"), { recursive: true });
-    await writeFile(join(folder, "postgres.init/PG_VERSION"), "18\n");
+    await mkdir(join(folder, "postgres.init-draft-aBcDeF/base"), { recursive: true });
+    await writeFile(join(folder, "postgres.init-draft-aBcDeF/PG_VERSION"), "18\n");
     await writeFile(join(folder, "start.lock.999999.1"), "999999 1");
     await writeFile(join(folder, "start.lock"), "999999 1");
     const running = startProgram(folder, ["serve", "--port", "0"]);
@@ -153,7 +153,8 @@ describe("an empty folder", () => {
     const { status, stdout, stderr } = await endSoftly(running);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).toBe(line);
-    expect(await readdir(folder)).not.toContain("postgres.init");
+    const left = (await readdir(folder)).filter((name) => name.startsWith("postgres."));
+    expect(left).toEqual(["postgres.log"]);
   });
 });
 

@@ -1,19 +1,21 @@
 /** The database goes away, behind an address that takes every connection and closes it again, as HAProxy does. */
 
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
-import { addressOf, openClients } from "../../src/store/database.ts";
+import { openClients } from "../../src/store/database.ts";
 import { addJob, handle, type JobKind, startJobs } from "../../src/store/jobs.ts";
 import { testDatabase } from "../support/database.ts";
-import { newFolder, removeFolder, runProgram, until } from "../support/process.ts";
+import { type Front, openFront } from "../support/front.ts";
+import { newFolder, removeFolder, runProgram, startScript, until } from "../support/process.ts";
 
 const kind: JobKind<Record<string, never>> = { name: "trial" };
 
 /** A worker behind such an address; `first` is what its first job does, the next ones do nothing. */
 async function working(first: (front: Front) => Promise<void> = async () => {}) {
   const database = await testDatabase();
-  const front = await openFront(database.url);
+  const front = await openFront(database.url, onTestFinished);
   let times = 0;
   const jobs = startJobs(front.url, [
     {
@@ -85,8 +87,23 @@ test("a job whose worker never heard that it has it is held by nobody", async ()
   expect(times()).toBe(2);
 });
 
+test("a worker that is stopped while its listener breaks gives the connection back once, and ends in order", async () => {
+  const { url } = await testDatabase();
+  const front = await openFront(url, onTestFinished);
+  // The listener's first question arrives; the answer does not.
+  front.swallowAnswersFrom("LISTEN");
+  const jobs = startJobs(front.url, [{ handlers: [handle(kind, async () => {})], schedules: [] }]);
+  await until(20_000, async () => (front.isDeaf() ? true : undefined), "the listener");
+  const stopped = jobs.stop();
+  await sleep(200);
+  front.goAway();
+  await expect(stopped).resolves.toBeUndefined();
+  // The listener that was stopped tries once more to listen: nothing that it does then is thrown, either.
+  await sleep(500);
+});
+
 test("a database that closes each connection is an error, not a wait without end or a storm of tries", async () => {
-  const front = await openFront("postgres://nobody@127.0.0.1:1/none");
+  const front = await openFront("postgres://nobody@127.0.0.1:1/none", onTestFinished);
   front.goAway();
   const clients = openClients(front.url);
   onTestFinished(() => clients.end());
@@ -98,6 +115,19 @@ test("a database that closes each connection is an error, not a wait without end
   expect(performance.now() - from).toBeLessThan(5_000);
   await sleep(1_000);
   expect(front.knocks()).toBeLessThan(100);
+});
+
+test("connections that broke in the middle of transactions are of use as soon as the database is back", async () => {
+  const { url } = await testDatabase();
+  const folder = await newFolder();
+  onTestFinished(() => removeFolder(folder));
+  const script = join(import.meta.dirname, "begin-anew.ts");
+  const { stdout, stderr } = await startScript(script, folder, [url]).ended;
+  const { failed, answered, took } = JSON.parse(stdout) as Record<string, unknown>;
+  expect(failed, stderr).toEqual(Array(4).fill("rejected"));
+  expect(answered, stderr).toEqual(Array(4).fill("fulfilled"));
+  // Far below the wait for a connection.
+  expect(took).toBeLessThan(5_000);
 });
 
 test("a connection that breaks while it is being opened fails what was asked, and nothing more", async () => {
@@ -124,61 +154,3 @@ test("a connection that breaks while it is being opened fails what was asked, an
   expect(stderr).toContain("the database server went away");
   expect(stderr).not.toContain("onStreamRead");
 });
-
-type Front = Awaited<ReturnType<typeof openFront>>;
-
-/** An address in front of a database, as HAProxy is one. */
-async function openFront(url: string) {
-  const { host, port, path } = { path: undefined, ...addressOf(url) };
-  const at = String(host);
-  const state = { isAway: false, isDeaf: false, knocks: 0 };
-  const open = new Set<Socket>();
-  const server = createServer((client) => {
-    state.knocks += 1;
-    open.add(client);
-    client.on("error", () => {}).on("close", () => open.delete(client));
-    if (state.isAway) {
-      client.resume();
-      client.end();
-      return;
-    }
-    const behind = at.startsWith("/")
-      ? connect(path ?? `${at}/.s.PGSQL.5432`)
-      : connect(typeof port === "number" ? port : 5432, at);
-    open.add(behind);
-    behind
-      .on("error", () => {})
-      .on("close", () => {
-        open.delete(behind);
-        client.destroy();
-      });
-    client.on("close", () => behind.destroy());
-    client.pipe(behind);
-    behind.on("data", (part) => {
-      if (!state.isDeaf) client.write(part);
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(async () => {
-    for (const socket of open) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  const address = new URL(url);
-  address.searchParams.delete("host");
-  address.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
-    url: address.href,
-    knocks: () => state.knocks,
-    goAway: () => {
-      state.isAway = true;
-      for (const socket of open) socket.destroy();
-    },
-    swallowAnswers: () => {
-      state.isDeaf = true;
-    },
-    comeBack: () => {
-      state.isAway = false;
-      state.isDeaf = false;
-    },
-  };
-}

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
-import { gather } from "../../src/store/gather.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import type { Database } from "../../src/store/database.ts";
+import { gather, gatherEach } from "../../src/store/gather.ts";
 
 interface Item {
   readonly lane: string;
@@ -11,6 +12,9 @@ const item = (key: string, lane = "november"): Item => ({ key, lane });
 
 /** A worker that remembers its batches and answers when it is told to. */
 function worker(fails: (item: Item) => boolean = () => false) {
+  // However slow the machine is, nobody has waited long.
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
   const batches: string[][] = [];
   const gates: (() => void)[] = [];
   const give = gather<Item, string>({
@@ -75,6 +79,87 @@ describe("calls that are gathered", () => {
     expect(await after).toBe("later of november");
   });
 
+  test("are tried once more together when a connection breaks, and then fail at once: nobody waits for the tries of others", async () => {
+    const away = Object.assign(new Error("nobody there"), { code: "CONNECTION_CLOSED" });
+    let broken = 2;
+    const tries: (readonly number[])[] = [];
+    const give = gather<number, number>({
+      work: async (items) => {
+        tries.push(items);
+        if ((broken -= 1) >= 0) throw away;
+        return items;
+      },
+    });
+    const all = await Promise.allSettled([1, 2, 3].map(give));
+    expect(all).toEqual(all.map(() => ({ status: "rejected", reason: away })));
+    expect(tries).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+    ]);
+    broken = 1;
+    expect(await Promise.all([4, 5].map(give))).toEqual([4, 5]);
+  });
+
+  test("go beside what hangs after a moment, however few they are", async () => {
+    const batches: (readonly number[])[] = [];
+    const give = gather<number, number>({
+      work: async (items) => {
+        batches.push(items);
+        if (items.includes(1)) await new Promise(() => {});
+        return items;
+      },
+    });
+    void give(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await Promise.all([give(2), give(3)])).toEqual([2, 3]);
+    expect(batches).toEqual([[1], [2, 3]]);
+  });
+
+  test("that may not go together do not count as many", async () => {
+    const { batches, give, open } = worker();
+    const all = ["a", "x", "x", "x", "x", "x", "x"].map((name) => give(item(name)));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(batches).toEqual([["a", "x"]]);
+    await open();
+    await Promise.all(all);
+  });
+
+  test("go together after what is on its way when they are few, and beside it when they are many", async () => {
+    const { batches, give, open } = worker();
+    const names = ["a", "b", "c", "d", "e", "f", "g"];
+    const all: Promise<string>[] = [];
+    for (const name of names) {
+      all.push(give(item(name)));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // Nothing was answered yet.
+    expect(batches).toEqual([["a"], ["b", "c", "d", "e", "f", "g"]]);
+    all.push(give(item("h")));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(batches).toHaveLength(2);
+    await open();
+    expect(await Promise.all(all)).toEqual([...names, "h"].map((name) => `${name} of november`));
+    expect(batches.at(-1)).toEqual(["h"]);
+  });
+
+  test("to one database never go with those to another", async () => {
+    const asked: { database: object; items: readonly number[] }[] = [];
+    const [one, other] = [{ sql: {} }, { sql: {} }] as unknown as Database[];
+    const give = gatherEach<Database, number, number>((database) => ({
+      work: async (items) => {
+        asked.push({ database, items });
+        return items.map((item) => item * 2);
+      },
+    }));
+    expect(
+      await Promise.all([give(one!, 1), give(other!, 2), give(one!, 3), give(other!, 4)]),
+    ).toEqual([2, 4, 6, 8]);
+    expect(asked).toEqual([
+      { database: one, items: [1, 3] },
+      { database: other, items: [2, 4] },
+    ]);
+  });
+
   test("one batch at a time makes larger ones", async () => {
     const batches: number[][] = [];
     const give = gather<number, number>({
@@ -83,8 +168,6 @@ describe("calls that are gathered", () => {
         await sleep(20);
         return items.map((one) => one * 2);
       },
-      lane: () => 0,
-      key: String,
       running: 1,
     });
     const later: Promise<number>[] = [];
