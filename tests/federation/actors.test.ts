@@ -545,6 +545,26 @@ describe("the instance", () => {
     }
   });
 
+  test("is found by scripts of any page, which ask first whether they may", async () => {
+    const { house } = await town();
+    const ask = (path: string) =>
+      house.fetch(path, {
+        method: "OPTIONS",
+        headers: {
+          origin: "https://phanpy.example",
+          "access-control-request-method": "GET",
+          "access-control-request-headers": "authorization",
+        },
+      });
+    for (const path of ["/.well-known/nodeinfo", "/nodeinfo/2.1", "/.well-known/webfinger"]) {
+      const answer = await ask(path);
+      expect(answer.status, path).toBe(204);
+      expect(answer.headers.get("access-control-allow-origin")).toBe("*");
+      expect(answer.headers.get("access-control-allow-headers")).toMatch(/authorization/i);
+    }
+    expect((await ask("/settings")).headers.get("access-control-allow-origin")).toBeNull();
+  });
+
   test("shows nobody's money, budgets or private flattrs", async () => {
     const { database, house, write } = await town();
     const marked = await person(database, "marked", { budget: "7.77", money: "123.45" });

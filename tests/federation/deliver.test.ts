@@ -12,11 +12,18 @@ import {
   putBack,
   takeDue,
 } from "../../src/features/activity/due.ts";
-import { forgetHosts } from "../../src/features/activity/host.ts";
+import {
+  type Failure,
+  forgetHosts,
+  healthOf,
+  hostsFailed,
+} from "../../src/features/activity/host.ts";
+import { hostPauseMs } from "../../src/rules/retry.ts";
 import { tell, type Telling } from "../../src/features/activity/tell.ts";
 import { blockPayments, unblockPayments } from "../../src/features/claim/standing.ts";
 import { takeFollow } from "../../src/features/follow/receive.ts";
 import { giveFlattr } from "../../src/features/flattr/give.ts";
+import { wayWanted } from "../../src/features/peer/way.ts";
 import { takeBackFlattr } from "../../src/features/flattr/take-back.ts";
 import type { Database } from "../../src/store/database.ts";
 import { openEgress } from "../../src/store/egress.ts";
@@ -187,6 +194,26 @@ describe("a flattr of something elsewhere", () => {
       published: "2026-11-11T12:00:00Z",
     });
     await until(async () => (await left(database)) === 0);
+  });
+
+  test("makes its host, if it takes it, be asked at once how its people are paid", async () => {
+    const database = await testDatabase();
+    const far = await sink();
+    const dead = await sink();
+    const { start } = await post(database, testClock(), [far, dead]);
+    await dead.die();
+    const alice = await person(database, "alice");
+    for (const there of [far, dead]) {
+      await neighbour(database, there, "ann");
+      await flattrOf(database, alice, there);
+    }
+    start();
+    await until(async () => (await left(database)) === 1);
+    const asked = () =>
+      database.sql`SELECT key FROM graphile_worker.jobs WHERE task_identifier = ${wayWanted.name}`;
+    await until(async () => (await asked()).length > 0);
+    await failed(database);
+    expect(await asked()).toEqual([{ key: `${wayWanted.name} ${far.host}` }]);
   });
 
   test("that is given again is another Like with another id", async () => {
@@ -513,7 +540,7 @@ describe("a host that does not answer", () => {
         ({ due_at }) => due_at.getTime() > clock.real().epochMilliseconds,
       ),
     );
-    expect(dead.asked.length).toBeLessThanOrEqual(4);
+    expect(dead.asked).toHaveLength(1);
     expect((await lanesOf(database))[0]).toMatchObject({ host: dead.host, failures: 1 });
 
     await dead.die();
@@ -550,6 +577,84 @@ describe("a host that does not answer", () => {
       .map(({ id }) => id);
     expect(new Set(arrived).size).toBe(60);
     expect(await lanesOf(database)).toEqual([]);
+  });
+
+  test("of which several were tried at once fails once, and rests as long as the longest that was asked for", async () => {
+    const database = await testDatabase();
+    const base = { error: "503", since: at("2026-11-10T10:00:00Z"), pauseMs: undefined };
+    const now = at("2026-11-10T10:00:01Z");
+    const failed = async (...failures: readonly Partial<Failure>[]) =>
+      (
+        await hostsFailed(
+          database,
+          failures.map((failure) => ({ host: "a.example", now, ...base, ...failure })),
+        )
+      ).map(({ failures: times, nextTryAt }) => ({
+        times,
+        ms: nextTryAt!.epochMilliseconds - now.epochMilliseconds,
+      }));
+    const pause = hostPauseMs(1, "a.example");
+    expect(await failed({ host: "b.example" }, {})).toEqual([
+      { times: 1, ms: hostPauseMs(1, "b.example") },
+      { times: 1, ms: pause },
+    ]);
+    // It began before that was known.
+    expect(await failed({})).toEqual([{ times: 1, ms: pause }]);
+    expect(await failed({ pauseMs: 1000 })).toEqual([{ times: 1, ms: pause }]);
+    expect(await failed({ pauseMs: 900_000 })).toEqual([{ times: 1, ms: 900_000 }]);
+    expect(await failed({})).toEqual([{ times: 1, ms: 900_000 }]);
+    const later = { since: now.add({ hours: 1 }), now: now.add({ hours: 1 }) };
+    expect(await failed(later)).toEqual([
+      { times: 2, ms: 3_600_000 + hostPauseMs(2, "a.example") },
+    ]);
+    await database.sql`UPDATE host_health SET failures = 500, takes_rfc9421 = 1`;
+    const muchLater = { since: now.add({ hours: 9 }), now: now.add({ hours: 9 }) };
+    expect(await failed({ ...muchLater, error: "a\0b" })).toEqual([
+      { times: 501, ms: 9 * 3_600_000 + hostPauseMs(501, "a.example") },
+    ]);
+    // What it answered before is not forgotten, and twice at once is as once.
+    expect((await healthOf(database, ["a.example"])).get("a.example")?.takesRfc9421).toBe(true);
+    const last = { since: now.add({ hours: 90 }), now: now.add({ hours: 90 }) };
+    const both = await Promise.all([failed(last), failed(last)]);
+    expect(both.flat().map(({ times }) => times)).toEqual([502, 502]);
+  });
+
+  test("for some of its inboxes does not keep the others from theirs, whoever came first", async () => {
+    const database = await testDatabase();
+    const clock = testClock();
+    const far = await sink(({ path }) => {
+      if (path === "/users/hung/inbox") return { status: 503 };
+      return { status: path.startsWith("/users/bad") ? 500 : 202 };
+    });
+    const { start } = await post(database, clock, [far]);
+    const alice = await person(database, "alice");
+    const names = [
+      "hung",
+      "bad1",
+      "bad2",
+      "bad3",
+      ...Array.from({ length: 20 }, (_, n) => `a${n}`),
+    ];
+    for (const [n, name] of names.entries())
+      await say(database, alice, {
+        to: [await neighbour(database, far, name)],
+        subject: BigInt(n),
+      });
+    start();
+    for (let round = 1; round <= 5 && (await left(database)) > 4; round += 1) {
+      await until(async () =>
+        (await rows(database)).every(
+          ({ due_at }) => due_at.getTime() > clock.real().epochMilliseconds,
+        ),
+      );
+      const [lane] = await lanesOf(database);
+      if (lane?.next_try_at)
+        clock.advance({
+          milliseconds: lane.next_try_at.getTime() - clock.real().epochMilliseconds,
+        });
+      await twoLooks();
+    }
+    expect(await left(database)).toBe(4);
   });
 
   test("for weeks loses what is old", async () => {
@@ -859,8 +964,9 @@ describe("what somebody says", () => {
     const ben = await neighbour(database, far, "ben");
     const cleo = await neighbour(database, far, "cleo");
     start();
-    await say(database, alice, { to: [ann, ben], id: "first", subject: 7n });
-    await until(async () => (await left(database)) === 1);
+    await say(database, alice, { to: [ben], id: "first", subject: 7n });
+    await until(async () => (await left(database)) === 0);
+    await say(database, alice, { to: [ann], id: "first", subject: 7n });
     await until(async () => (await rows(database))[0]?.last_error === "500");
     clock.advance({ seconds: 1 });
     await say(database, alice, { to: [ann, ben], id: "second", subject: 7n, at: at("2026-11-11") });
@@ -868,7 +974,7 @@ describe("what somebody says", () => {
     // The host rests because of its 500; then everything but what waits behind the first may go.
     clock.advance({ seconds: 40 });
     await until(() => far.activities().filter(({ id }) => id === "first").length === 3);
-    clock.advance({ seconds: 40 });
+    clock.advance({ seconds: 80 });
     await until(() => far.activities().filter(({ id }) => id === "other").length === 2);
     far.answer = () => ({ status: 202 });
     for (let hours = 0; hours < 6 && (await left(database)) > 0; hours += 1) {

@@ -13,16 +13,18 @@ import {
 } from "../../features/activity/due.ts";
 import {
   forgetHosts,
+  type Failure,
   type Health,
   healthOf,
   HEALTHY,
   hostAnswered,
-  hostFailed,
+  hostsFailed,
 } from "../../features/activity/host.ts";
 import { askWay } from "../../features/peer/way.ts";
 import { gather } from "../../store/gather.ts";
 import { recent } from "../../store/recent.ts";
 import type { Temporal } from "../../store/time.ts";
+import { hostOf, isResting, type Lane, letWait, openLane, roomOf } from "./lane.ts";
 import { openSender, type Outcome, pauseOf, POST_MS_MAX, type SenderParts } from "./send.ts";
 import type { SignatureKind } from "./sign.ts";
 
@@ -58,13 +60,6 @@ const FAULT_MS = 1000;
 const TAKE_MAX = 200;
 const WAITING_MAX = 2000;
 
-/** For one host so many wait in memory as it takes in this time; the others wait in the table. */
-const LANE_MS = 60_000;
-const LANE_MIN = 16;
-
-/** What a request to an unknown host is expected to take. */
-const EXPECTED_MS = 500;
-
 /** Longest a delivery is anybody's: waiting in a lane, fetching an actor, and two requests. */
 const LEASE_MS = 180_000;
 const SEND_MS = 4 * POST_MS_MAX;
@@ -79,19 +74,12 @@ const FORGET_MS = 600_000;
 /** Longest wait for running requests at the end; what is cut off is taken again when its lease ends. */
 const STOP_MS = 2 * POST_MS_MAX + 5000;
 
-/** Whoever is told of a flattr is asked how he is paid; hosts of which that was seen to, and for how long. */
+/** Hosts of which is remembered whether they answer. */
+const HOSTS_MAX = 10_000;
+
+/** Whoever was told of a flattr is asked how he is paid; hosts of which that was seen to, and for how long. */
 const WAYS_MAX = 10_000;
 const WAY_MS = 3_600_000;
-
-/** What waits for one host. */
-interface Lane {
-  readonly host: string;
-  readonly waiting: Due[];
-  running: number;
-  health: Health;
-  /** What a request takes, as a running mean. */
-  meanMs: number;
-}
 
 /**
  * Starts delivering. Any number of processes may: a delivery is leased to one of them.
@@ -119,7 +107,10 @@ class Delivery {
   readonly #send: (due: Due, first: SignatureKind) => Promise<Outcome>;
   readonly #end: (id: bigint) => Promise<void>;
   readonly #putBack: (row: Later) => Promise<void>;
+  readonly #fail: (failure: Failure) => Promise<Health>;
   readonly #ways = recent<string, number>(WAYS_MAX);
+  /** Hosts that were tried, and whether the last try found them in trouble: remembered longer than their lanes are. */
+  readonly #answering = recent<string, boolean>(HOSTS_MAX);
   /** Tries that are not over, with all that follows from them. */
   readonly #tries = new Set<Promise<void>>();
   #waiting = 0;
@@ -141,15 +132,17 @@ class Delivery {
         await endDeliveries(database, ids, clock.real());
         return ids.map(() => undefined);
       },
-      lane: () => 0,
       key: String,
+    });
+    this.#fail = gather<Failure, Health>({
+      work: (failures) => hostsFailed(database, failures),
+      key: ({ host }) => host,
     });
     this.#putBack = gather<Later, void>({
       work: async (rows) => {
         await putBack(database, rows);
         return rows.map(() => undefined);
       },
-      lane: () => 0,
       key: ({ id }) => String(id),
     });
   }
@@ -218,18 +211,16 @@ class Delivery {
         this.#follow(this.#letGo(one.id, "its inbox has no address"));
         continue;
       }
-      if (one.said.kind === "favourite" && one.said.period !== null)
-        this.#seeToWay(new URL(one.said.payee).origin);
       const lane = this.#laneOf(host);
       lane.health = healths.get(host) ?? HEALTHY;
       if (isResting(lane.health, now)) this.#follow(this.#leaveAlone(one, lane.health));
-      else if (lane.waiting.length >= this.#laneMax(lane)) {
+      else if (lane.waiting.length >= roomOf(lane, this.#limits.requestsPerHost, WAITING_MAX / 2)) {
         const milliseconds = Math.ceil(
           Math.max((lane.waiting.length * lane.meanMs) / this.#limits.requestsPerHost, POLL_MS),
         );
         this.#follow(this.#putBack({ ...one, due: now.add({ milliseconds }), error: undefined }));
       } else {
-        lane.waiting.push(one);
+        letWait(lane, one);
         this.#waiting += 1;
       }
     }
@@ -237,7 +228,7 @@ class Delivery {
     return due.length + orphans.length;
   }
 
-  /** A first click must not wait until somebody looks which hosts were never asked. */
+  /** A first click does not wait until somebody looks which hosts were never asked. */
   #seeToWay(origin: string): void {
     const { database, clock } = this.#parts;
     const nowMs = clock.real().epochMilliseconds;
@@ -249,14 +240,9 @@ class Delivery {
   #laneOf(host: string): Lane {
     const known = this.#lanes.get(host);
     if (known !== undefined) return known;
-    const lane = { host, waiting: [], running: 0, health: HEALTHY, meanMs: EXPECTED_MS };
+    const lane = openLane(host, this.#answering.get(host) ?? false);
     this.#lanes.set(host, lane);
     return lane;
-  }
-
-  #laneMax({ meanMs }: Lane): number {
-    const most = Math.floor((LANE_MS * this.#limits.requestsPerHost) / meanMs);
-    return Math.min(Math.max(most, LANE_MIN), WAITING_MAX / 2);
   }
 
   /** Starts as many tries as may run; each host in its turn. Few at once: others wait for this process, too. */
@@ -268,7 +254,7 @@ class Delivery {
       while (
         !this.#isStopping &&
         this.#running < this.#limits.requests &&
-        lane.running < this.#limits.requestsPerHost &&
+        lane.running < (lane.isAnswering ? this.#limits.requestsPerHost : 1) &&
         lane.waiting.length > 0
       ) {
         if (started === START_MAX) return this.#pumpSoon();
@@ -324,12 +310,19 @@ class Delivery {
     let outcome: Outcome | undefined;
     try {
       if (isResting(lane.health, since)) return await this.#leaveAlone(due, lane.health);
-      // Somebody else may take it soon.
-      if (leaseMs < SEND_MS) return;
+      // Somebody else might take it in the middle: it waits anew, and was not tried.
+      if (leaseMs < SEND_MS) return await this.#putBack({ ...due, due: since, error: undefined });
       outcome = await this.#send(due, lane.health.takesRfc9421 ? "rfc9421" : "draft-cavage");
       const tookMs = clock.real().epochMilliseconds - since.epochMilliseconds;
       lane.meanMs = Math.max(1, lane.meanMs * 0.9 + tookMs * 0.1);
-      if (outcome.kind === "host") await this.#slowDown(lane, outcome, since);
+      lane.isAnswering = outcome.kind !== "host";
+      this.#answering.set(lane.host, lane.isAnswering);
+      if (outcome.kind === "host") {
+        await this.#slowDown(lane, outcome, since);
+        this.#waiting -= lane.waiting.length;
+        for (const waiting of lane.waiting.splice(0))
+          this.#follow(this.#leaveAlone(waiting, lane.health));
+      }
     } finally {
       free();
     }
@@ -342,9 +335,9 @@ class Delivery {
     { error, pauseMs }: Extract<Outcome, { kind: "host" }>,
     since: Temporal.Instant,
   ): Promise<void> {
-    const { database, clock } = this.#parts;
+    const { clock } = this.#parts;
     const { host } = lane;
-    lane.health = await hostFailed(database, { host, error, since, now: clock.real(), pauseMs });
+    lane.health = await this.#fail({ host, error, since, now: clock.real(), pauseMs });
     this.#logger.info("{host} does not take anything ({error}), next try at {next}", {
       host,
       error,
@@ -355,6 +348,9 @@ class Delivery {
   async #settle(lane: Lane, due: Due, outcome: Outcome): Promise<void> {
     const { database, clock } = this.#parts;
     const now = clock.real();
+    // Who cannot be reached could not say it: he is found when hosts are looked for.
+    if (due.said.kind === "favourite" && due.said.period !== null && hasAnswered(outcome))
+      this.#seeToWay(new URL(due.said.payee).origin);
     switch (outcome.kind) {
       case "taken": {
         const takesRfc9421 = outcome.signature === "rfc9421";
@@ -437,12 +433,7 @@ class Delivery {
   }
 }
 
-/** `URL.host` of where a delivery goes; undefined when that is no address. */
-function hostOf({ target }: Due): string | undefined {
-  if (target.inbox === undefined) return target.host;
-  return URL.canParse(target.inbox) ? new URL(target.inbox).host : undefined;
-}
-
-function isResting({ nextTryAt }: Health, now: Temporal.Instant): boolean {
-  return nextTryAt !== undefined && nextTryAt.epochMilliseconds > now.epochMilliseconds;
+/** Some server said something, be it that it takes nothing. */
+function hasAnswered(outcome: Outcome): boolean {
+  return outcome.kind !== "host" || /^\d+$/.test(outcome.error);
 }

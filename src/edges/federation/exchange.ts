@@ -17,6 +17,7 @@ import { isObject, STATEMENT_BYTES_MAX } from "../../rules/statement.ts";
 import { printable } from "../../rules/text.ts";
 import type { Egress } from "../../store/egress.ts";
 import { addJob } from "../../store/jobs.ts";
+import { messageOf } from "../../store/log.ts";
 import { type Clock, sqlTime, Temporal } from "../../store/time.ts";
 import { StatusError } from "./fetch.ts";
 import { openFreshness } from "./freshness.ts";
@@ -295,9 +296,7 @@ export function openExchange(parts: ExchangeParts): Exchange {
       attempts,
     }: { seq: number; kind: string; document: string; attempts: number },
   ): Promise<void> => {
-    const fault = await deliver(peer, { kind, document }).catch((error: unknown) =>
-      error instanceof Error ? error.message : String(error),
-    );
+    const fault = await deliver(peer, { kind, document }).catch(messageOf);
     const failure = fault === undefined ? undefined : printable(fault, QUOTE_CHARS_MAX);
     if (failure === undefined) {
       // Answered by its Receipt; a Receipt of ours by having arrived.
@@ -380,8 +379,8 @@ export function openExchange(parts: ExchangeParts): Exchange {
             for (const { alarm: found, isOnce } of await compareHeads(heads, peer))
               await alarm(peer.id, found, { isOnce });
           } catch (error) {
-            const why = error instanceof Error ? error.message : String(error);
-            await alarm(peer.id, `its head cannot be compared: ${why}`, { isPassing: true });
+            const found = `its head cannot be compared: ${messageOf(error)}`;
+            await alarm(peer.id, found, { isPassing: true });
           }
         }
       };

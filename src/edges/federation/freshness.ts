@@ -11,6 +11,7 @@ import { lastStatement, type StatementParts } from "../../features/statement/wri
 import { recoverOwn } from "../../features/transfer/recover.ts";
 import type { Json } from "../../rules/canonical.ts";
 import { isObject } from "../../rules/statement.ts";
+import { messageOf } from "../../store/log.ts";
 import type { Clock } from "../../store/time.ts";
 import { StatusError } from "./fetch.ts";
 import type { PeerRow } from "./heads.ts";
@@ -137,7 +138,7 @@ export function openFreshness(parts: FreshnessParts): Freshness {
       // What it may know of us is not known: to sign anything now could be to sign a number twice.
       logger.info("peer {peer} cannot be asked for our log: {why}", {
         peer: String(id),
-        why: error instanceof Error ? error.message : String(error),
+        why: messageOf(error),
       });
       silences = (before?.silences ?? 0) + 1;
       return false;

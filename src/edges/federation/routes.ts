@@ -49,6 +49,7 @@ export function federationRoutes(parts: FederationParts): Answer {
   const post = poster(parts, federation);
   return async (request, remoteAddress) => {
     const url = new URL(request.url);
+    if (request.method === "OPTIONS" && OPEN_TO_SCRIPTS.test(url.pathname)) return preflight();
     const answer =
       request.method === "POST"
         ? await post(request, url, remoteAddress)
@@ -57,6 +58,22 @@ export function federationRoutes(parts: FederationParts): Answer {
           : undefined;
     return answer ?? pages(request, remoteAddress);
   };
+}
+
+/** What scripts of any page may read: clients in a browser look here first for what kind of server this is. */
+const OPEN_TO_SCRIPTS = /^\/(?:\.well-known|nodeinfo)\//;
+
+/** @see https://fetch.spec.whatwg.org/#cors-preflight-fetch */
+function preflight(): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "access-control-allow-origin": "*",
+      "access-control-allow-methods": "GET, HEAD",
+      "access-control-allow-headers": "Authorization, Content-Type",
+      "access-control-max-age": "86400",
+    },
+  });
 }
 
 type Routes = readonly (readonly [

@@ -54,7 +54,7 @@ const TEXTS_MAX = 64;
 export function openSender(
   parts: SenderParts,
 ): (due: Due, first: SignatureKind) => Promise<Outcome> {
-  const { database, keys, fetcher, clock } = parts;
+  const { database, keys, fetcher } = parts;
   const { origin } = database.settings;
   const texts = recent<bigint, Uint8Array<ArrayBuffer>>(TEXTS_MAX);
 
@@ -78,9 +78,9 @@ export function openSender(
     let { inbox } = target;
     if (target.inbox === undefined) {
       try {
-        // Known without an inbox, it may have another one by now: its own server is asked.
-        const newerThan = clock.now();
-        inbox = await inboxOf(database, await fetcher.actor(target.actor, { newerThan }));
+        // Known without an inbox, it may have another one by now: its own server is asked, once for all that waits.
+        const { actor, readAt: newerThan } = target;
+        inbox = await inboxOf(database, await fetcher.actor(actor, { newerThan }));
       } catch (error) {
         return outcomeOfFetch(error);
       }

@@ -19,10 +19,17 @@ export type Said =
       readonly at: Temporal.Instant;
     };
 
-/** Where it goes: to an inbox, or to an actor whose inbox is not known yet, or was forgotten. */
+/**
+ * Where it goes: to an inbox, or to an actor whose inbox is not known yet, or was forgotten, as of when he was read last.
+ */
 export type Target =
   | { readonly inbox: string }
-  | { readonly inbox: undefined; readonly actor: string; readonly host: string };
+  | {
+      readonly inbox: undefined;
+      readonly actor: string;
+      readonly host: string;
+      readonly readAt: Temporal.Instant;
+    };
 
 /** A delivery that is due and leased to whoever took it. */
 export interface Due {
@@ -62,6 +69,7 @@ interface Row {
   readonly thing: string | null;
   readonly payee: string | null;
   readonly payee_host: string | null;
+  readonly payee_read_at: Date | null;
   readonly blocked: boolean;
 }
 
@@ -72,12 +80,12 @@ interface Row {
  * @param now real time
  */
 export async function takeDue(
-  { sql }: Pick<Database, "sql">,
+  { queue }: Pick<Database, "queue">,
   { now, leaseMs, limit }: { now: Temporal.Instant; leaseMs: number; limit: number },
 ): Promise<{ due: Due[]; orphans: Orphan[] }> {
   const lease = now.add({ milliseconds: leaseMs });
   const rows = await retrying(
-    () => sql<Row[]>`
+    () => queue<Row[]>`
     WITH due AS MATERIALIZED (
       SELECT id, subject, inbox, payee FROM delivery WHERE due_at <= ${sqlTime(now)}
        ORDER BY due_at LIMIT ${limit} FOR UPDATE SKIP LOCKED),
@@ -102,7 +110,7 @@ export async function takeDue(
       RETURNING d.*)
     SELECT t.id, t.activity, t.attempts, t.at, t.message, t.flattr, t.period,
            COALESCE(t.inbox, e.inbox, e.shared_inbox) AS inbox,
-           COALESCE(m.sender, p.id) AS sender, p.uri AS patron, g.uri AS thing, e.uri AS payee, e.host AS payee_host,
+           COALESCE(m.sender, p.id) AS sender, p.uri AS patron, g.uri AS thing, e.uri AS payee, e.host AS payee_host, e.fetched_at AS payee_read_at,
            EXISTS (SELECT FROM block b
                     WHERE b.until IS NULL
                       AND ((b.kind = 'host' AND b.target IN (e.host, substring(t.inbox FROM '^https?://([^/?#]+)')))
@@ -144,9 +152,15 @@ function saidOf(row: Row): Said | undefined {
   };
 }
 
-function targetOf({ inbox, payee, payee_host: host }: Row): Target | undefined {
+function targetOf({
+  inbox,
+  payee,
+  payee_host: host,
+  payee_read_at: readAt,
+}: Row): Target | undefined {
   if (inbox !== null) return { inbox };
-  return payee === null || host === null ? undefined : { inbox: undefined, actor: payee, host };
+  if (payee === null || host === null) return undefined;
+  return { inbox: undefined, actor: payee, host, readAt: fromSqlTime(readAt ?? new Date(0)) };
 }
 
 /**
@@ -154,14 +168,14 @@ function targetOf({ inbox, payee, payee_host: host }: Row): Target | undefined {
  * delivery.
  */
 export async function endDeliveries(
-  { sql }: Pick<Database, "sql">,
+  { queue }: Pick<Database, "queue">,
   ids: readonly bigint[],
   now: Temporal.Instant,
 ): Promise<void> {
   const gone = await retrying(
-    () => sql<{ message: bigint | null; subject: bigint | null }[]>`
+    () => queue<{ message: bigint | null; subject: bigint | null }[]>`
     WITH gone AS (
-      DELETE FROM delivery WHERE id = ANY(${sql.array(ids.map(String), TEXTS)}::bigint[])
+      DELETE FROM delivery WHERE id = ANY(${queue.array(ids.map(String), TEXTS)}::bigint[])
       RETURNING id, subject, inbox, payee, message),
     freed AS (
       -- Only the next one, and only what was never taken: a lease must not become due while somebody holds it.
@@ -179,12 +193,12 @@ export async function endDeliveries(
   if (gone.length === 0) return;
   // All deliveries of a message have its subject: the index on subjects finds those that are left.
   await retrying(
-    () => sql`
+    () => queue`
     DELETE FROM message m
-     USING unnest(${sql.array(
+     USING unnest(${queue.array(
        gone.map(({ message }) => String(message)),
        TEXTS,
-     )}::bigint[], ${sql.array(
+     )}::bigint[], ${queue.array(
        gone.map(({ subject }) => (subject === null ? null : String(subject))) as string[],
        TEXTS,
      )}::bigint[]) AS g(message, subject)
@@ -213,12 +227,13 @@ const ERROR_CHARS_MAX = 200;
 
 /** Puts deliveries back that are still ours; what somebody else took when our lease had ended stays his. */
 export async function putBack(
-  { sql }: Pick<Database, "sql">,
+  { queue }: Pick<Database, "queue">,
   rows: readonly Later[],
 ): Promise<void> {
-  const column = (of: (row: Later) => string | null) => sql.array(rows.map(of) as string[], TEXTS);
+  const column = (of: (row: Later) => string | null) =>
+    queue.array(rows.map(of) as string[], TEXTS);
   await retrying(
-    () => sql`
+    () => queue`
     UPDATE delivery d
        SET due_at = g.due, last_error = COALESCE(g.error, d.last_error),
            attempts = d.attempts - CASE WHEN g.error IS NULL THEN 1 ELSE 0 END

@@ -1,7 +1,7 @@
 /** How it goes with other hosts. One that does not answer is asked less and less often. */
 
 import { hostPauseMs, RETRY_LAST_MS } from "../../rules/retry.ts";
-import { type Database, TEXTS } from "../../store/database.ts";
+import { type Database, retrying, TEXTS } from "../../store/database.ts";
 import { fromSqlTime, sqlTime, type Temporal } from "../../store/time.ts";
 
 /** What is known about a host. */
@@ -25,11 +25,11 @@ interface Row {
 
 /** What is known about some hosts; those without anything are missing. */
 export async function healthOf(
-  { sql }: Pick<Database, "sql">,
+  { queue }: Pick<Database, "queue">,
   hosts: readonly string[],
 ): Promise<Map<string, Health>> {
-  const rows = await sql<Row[]>`
-    SELECT host, failures, next_try_at, takes_rfc9421 FROM host_health WHERE host = ANY(${sql.array([...hosts], TEXTS)}::text[])`;
+  const rows = await queue<Row[]>`
+    SELECT host, failures, next_try_at, takes_rfc9421 FROM host_health WHERE host = ANY(${queue.array([...hosts], TEXTS)}::text[])`;
   return new Map(rows.map((row) => [row.host, healthFrom(row)]));
 }
 
@@ -52,30 +52,53 @@ export interface Failure {
   readonly pauseMs: number | undefined;
 }
 
-/** A host failed. It is left alone twice as long each time, up to a day, or as long as it asked. */
-export async function hostFailed(
-  { sql }: Pick<Database, "sql">,
-  { host, error, since, now, pauseMs }: Failure,
-): Promise<Health> {
-  return sql.begin(async (tx) => {
-    await tx`INSERT INTO host_health (host) VALUES (${host}) ON CONFLICT DO NOTHING`;
-    const [row] = await tx<Row[]>`
-      SELECT host, failures, next_try_at, takes_rfc9421 FROM host_health WHERE host = ${host} FOR UPDATE`;
-    const known = healthFrom(row!);
-    const isKnown =
-      known.nextTryAt !== undefined && known.nextTryAt.epochMilliseconds > since.epochMilliseconds;
-    const failures = isKnown ? known.failures : known.failures + 1;
-    const pause = Math.min(pauseMs ?? hostPauseMs(failures, host), RETRY_LAST_MS);
-    const wanted = now.add({ milliseconds: pause });
-    const isLater =
-      !isKnown ||
-      (pauseMs !== undefined && wanted.epochMilliseconds > known.nextTryAt.epochMilliseconds);
-    const nextTryAt = isLater ? wanted : known.nextTryAt;
-    await tx`
-      UPDATE host_health SET failures = ${failures}, next_try_at = ${sqlTime(nextTryAt)}, last_error = ${error.slice(0, 200).replaceAll("\0", "")}
-       WHERE host = ${host}`;
-    return { ...known, failures, nextTryAt };
-  });
+/** From so many failures on, the pause does not grow any more. */
+const PAUSES_MAX = 20;
+
+const ERROR_CHARS_MAX = 200;
+
+/** How long the host is left alone after its first failure in a row, its second, … */
+function pausesOf({ host, pauseMs }: Failure): readonly number[] {
+  return Array.from({ length: PAUSES_MAX }, (_, failures) =>
+    Math.min(pauseMs ?? hostPauseMs(failures + 1, host), RETRY_LAST_MS),
+  );
+}
+
+/**
+ * Hosts failed, each of them once in the list. One is left alone twice as long each time, up to a day, or as long as it
+ * asked.
+ *
+ * @returns what is known about each, in the order of the list
+ */
+export async function hostsFailed(
+  { queue }: Pick<Database, "queue">,
+  failures: readonly Failure[],
+): Promise<readonly Health[]> {
+  const column = (of: (failure: Failure) => string) => queue.array(failures.map(of), TEXTS);
+  const rows = await retrying(
+    () => queue<Row[]>`
+      WITH known AS MATERIALIZED (
+        SELECT host, failures, next_try_at FROM host_health
+         WHERE host = ANY(${column(({ host }) => host)}::text[]) ORDER BY host FOR UPDATE)
+      INSERT INTO host_health AS h (host, failures, next_try_at, last_error)
+      SELECT f.host, n.failures, CASE WHEN k.counts OR f.asked THEN f.now + f.pauses[LEAST(n.failures, ${PAUSES_MAX})] * interval '1 ms' ELSE known.next_try_at END, f.error
+        FROM (SELECT host, error, since, now, asked, string_to_array(pauses, ',')::int[] AS pauses
+                FROM unnest(${column(({ host }) => host)}::text[],
+                            ${column(({ error }) => error.slice(0, ERROR_CHARS_MAX).replaceAll("\0", ""))}::text[],
+                            ${column(({ since }) => sqlTime(since))}::timestamptz[], ${column(({ now }) => sqlTime(now))}::timestamptz[],
+                            ${column(({ pauseMs }) => String(pauseMs !== undefined))}::boolean[],
+                            ${column((failure) => pausesOf(failure).join(","))}::text[]) AS f(host, error, since, now, asked, pauses)) f
+        LEFT JOIN known USING (host)
+       -- Tries that ran side by side count once.
+       CROSS JOIN LATERAL (SELECT COALESCE(known.next_try_at, '-infinity') <= f.since AS counts) k
+       CROSS JOIN LATERAL (SELECT GREATEST(COALESCE(known.failures, 0) + k.counts::int, 1) AS failures) n
+       ORDER BY f.host COLLATE "C"
+      ON CONFLICT (host) DO UPDATE
+         SET failures = excluded.failures, next_try_at = GREATEST(h.next_try_at, excluded.next_try_at), last_error = excluded.last_error
+      RETURNING host, failures, next_try_at, takes_rfc9421`,
+  );
+  const healths = new Map(rows.map((row) => [row.host, healthFrom(row)]));
+  return failures.map(({ host }) => healths.get(host)!);
 }
 
 /** A host took something: nothing is wrong with it, and nothing need be remembered but how it wants to be signed for. */
