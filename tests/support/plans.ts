@@ -27,7 +27,10 @@ export interface Plan {
   readonly query: string;
   /** Rows that all its steps looked at. */
   readonly rows: number;
-  /** Pages that it looked at, each as often as it did: also what an index holds between two rows that are wanted. */
+  /**
+   * Pages that it looked at, each as often as it did: also what an index holds between two rows that are wanted. Not
+   * those that it wrote to: where a row finds room, and what an index tidies up then, is another matter each time.
+   */
   readonly pages: number;
   /** Tables that it read from one end to the other. */
   readonly scanned: readonly string[];
@@ -94,8 +97,8 @@ function planOf({ message }: postgres.Notice): Plan | undefined {
   const steps = stepsOf(root);
   return {
     query: query.replaceAll(/\s+/g, " ").trim(),
-    rows: Math.round(steps.reduce((all, step) => all + rowsOf(step), 0)),
-    pages: pagesOf(root),
+    rows: Math.round(sum(steps.map(rowsOf))),
+    pages: pagesOf(root) - sum(steps.map(writtenBy)),
     scanned: [...new Set(steps.flatMap(scannedBy))],
     text: lines(root, 0).join("\n"),
   };
@@ -124,6 +127,16 @@ function rowsOf(step: Step): number {
 
 function pagesOf(step: Step): number {
   return (step["Shared Hit Blocks"] ?? 0) + (step["Shared Read Blocks"] ?? 0);
+}
+
+/** The pages of a step that writes without those of the steps that tell it what; a step's pages hold those of its own steps. */
+function writtenBy(step: Step): number {
+  if (step["Node Type"] !== "ModifyTable") return 0;
+  return Math.max(0, pagesOf(step) - sum((step.Plans ?? []).map(pagesOf)));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, one) => all + one, 0);
 }
 
 /** Conditions may be as long as the query. */
