@@ -8,6 +8,7 @@ import { botJobs } from "./features/bot/jobs.ts";
 import { forgetStale } from "./features/access/forget.ts";
 import { countTrends } from "./features/flattr/trend.ts";
 import { forgetMedia } from "./features/media/forget.ts";
+import { hiding } from "./features/filter/hidden.ts";
 import { pushJobs } from "./features/notice/push.ts";
 import { vapidPublicKey } from "./features/notice/push-key.ts";
 import { eventsSchedule, openEvents } from "./features/notice/stream.ts";
@@ -79,7 +80,15 @@ export function openClientApi({
     upgrade: (...asked) => streaming.upgrade(...asked),
     lanes: [
       {
-        handlers: pushJobs({ database, egress, vault, clock, plainText, cleanName }),
+        handlers: pushJobs({
+          database,
+          egress,
+          vault,
+          clock,
+          plainText,
+          cleanName,
+          isHidden: hiding(database, clock),
+        }),
         schedules: [],
       },
       {

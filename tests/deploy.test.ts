@@ -34,6 +34,7 @@ const EXPOSURE_MAX = 20;
 const OTHER_VARIABLES = new Map([
   ["FEDIFLATTR_BUNDLE", "bin/fediflattr.js"],
   ["NODE_ENV", "Node's libraries"],
+  ["NODE_OPTIONS", "Node"],
   ["PATH", "the shell"],
   ["UPSTREAM", "deploy/Caddyfile"],
   ["POSTGRES_USER", "the image of PostgreSQL"],
@@ -109,11 +110,22 @@ describe("the service", () => {
     expect(command).toContain(`\t${node.replace(folder, "")} `);
     expect(command).toContain(` ${program.replace(folder, "")} "$@"`);
     expect(command).toContain(`runuser -u ${values.get("User")} --`);
-    const environment = [...unit.matchAll(/^Environment=(.*)$/gm)].map(([, pair = ""]) => pair);
+    // Commands do not serve: how garbage is collected does not matter to them.
+    const environment = [...unit.matchAll(/^Environment=(?!NODE_OPTIONS)(.*)$/gm)].map(
+      ([, pair = ""]) => pair,
+    );
     expect(command).toContain(`env ${environment.join(" ")} `);
     expect(command).toContain(`--env-file-if-exists=${values.get("EnvironmentFile")?.slice(1)} `);
     expect(existsSync(join(root, program.replace(folder, "")))).toBe(true);
   });
+});
+
+test("as a service, in a container and by npm start, Node collects garbage in the same small steps", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: { start: string } };
+  const options = /^node (--\S+) bin\/fediflattr\.js serve$/.exec(scripts.start)?.[1];
+  expect(options).toMatch(/^--max-semi-space-size=\d+$/);
+  expect(unit).toContain(`\nEnvironment=NODE_OPTIONS=${options}\n`);
+  expect(read("deploy/Containerfile")).toContain(`\nENV NODE_OPTIONS=${options}\n`);
 });
 
 describe("the backup", () => {

@@ -2,9 +2,11 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { renderFor } from "../../src/edges/mastodon/render.ts";
 import { compileKeywords, matchedIn } from "../../src/features/filter/keywords.ts";
 import { type Ask, clientHouse } from "../support/client.ts";
 import { person, testDatabase } from "../support/database.ts";
+import { listener, quiet, streamNode, tokenOf } from "../support/sockets.ts";
 
 async function house() {
   const database = await testDatabase();
@@ -16,6 +18,7 @@ async function house() {
     ...opened,
     database,
     alice,
+    bob,
     eve,
     asAlice: await opened.as(alice),
     asBob: await opened.as(bob),
@@ -27,6 +30,17 @@ async function house() {
         content: string;
       },
   };
+}
+
+/** Alice follows bob, who is in a list of hers. */
+async function circle() {
+  const opened = await house();
+  const { asAlice, bob } = opened;
+  await asAlice("POST", `/api/v1/accounts/${bob.actor}/follow`);
+  const { id: list } = (await asAlice("POST", "/api/v1/lists", { title: "Friends" })).body;
+  const account_ids = [String(bob.actor)];
+  await asAlice("POST", `/api/v1/lists/${list}/accounts`, { account_ids });
+  return { ...opened, list: list as string };
 }
 
 async function made(ask: Ask, body: Record<string, unknown>) {
@@ -173,6 +187,92 @@ describe("filters", () => {
     expect((await asAlice("GET", `/api/v1/statuses/${id}`)).status).toBe(200);
     setTime("2026-11-10T12:01:00Z");
     expect((await publicly(asAlice)).map((one) => one.id)).toEqual([id]);
+  });
+
+  test.each([
+    ["home", ["home", "list"]],
+    ["public", ["public", "tag"]],
+    ["account", ["account"]],
+    ["thread", []],
+    ["notifications", []],
+  ])("of the place %s mean posts on the pages %j alone", async (place, meant) => {
+    const { asAlice, bob, list, say } = await circle();
+    const { id } = await say("A cat #pets");
+    const pages = {
+      home: "timelines/home",
+      list: `timelines/list/${list}`,
+      public: "timelines/public",
+      tag: "timelines/tag/pets",
+      account: `accounts/${bob.actor}/statuses`,
+    };
+    /** The pages on which the post is, and those on which it says why it is meant. */
+    const shown = async () => {
+      const found: { there: string[]; marked: string[] } = { there: [], marked: [] };
+      for (const [page, path] of Object.entries(pages)) {
+        const [post] = (await asAlice("GET", `/api/v1/${path}`)).body;
+        if (post === undefined) continue;
+        expect(post.id).toBe(id);
+        found.there.push(page);
+        if (post.filtered.length > 0) found.marked.push(page);
+      }
+      return found;
+    };
+    const all = Object.keys(pages);
+    const filter = await made(asAlice, {
+      context: [place],
+      keywords_attributes: [{ keyword: "cat" }],
+    });
+    expect(await shown()).toEqual({ there: all, marked: meant });
+    await asAlice("PUT", `/api/v2/filters/${filter.id}`, { filter_action: "hide" });
+    const there = all.filter((page) => !meant.includes(page));
+    expect(await shown()).toEqual({ there, marked: [] });
+    expect((await asAlice("GET", `/api/v1/statuses/${id}`)).status).toBe(200);
+  });
+
+  test("mean what open streams tell as they mean the pages, for their owner alone", async () => {
+    const { database, parts, alice, bob, eve, asAlice, asBob, asEve, list, say } = await circle();
+    await asEve("POST", `/api/v1/accounts/${bob.actor}/follow`);
+    const filter = (filter_action: string, context: string, keyword: string) =>
+      made(asAlice, { filter_action, context: [context], keywords_attributes: [{ keyword }] });
+    await filter("hide", "home", "cat");
+    await filter("warn", "public", "cat");
+    await filter("warn", "home", "dog");
+    await filter("hide", "public", "dog");
+    await filter("hide", "notifications", "bird");
+    const node = await streamNode(database, { render: renderFor(parts) });
+    const streams = ["user", "public", ["hashtag", { tag: "pets" }]] as const;
+    const [hers, others] = [
+      await listener(node, (await tokenOf(database, alice)).secret, ...streams, ["list", { list }]),
+      await listener(node, (await tokenOf(database, eve)).secret, ...streams),
+    ];
+    const told = async ({ frames }: typeof hers) => {
+      await quiet();
+      return frames
+        .splice(0)
+        .map(({ stream, event, payload }) =>
+          event === "notification"
+            ? event
+            : `${stream[0]} ${event} ${payload.filtered.length > 0 ? "marked" : "plain"}`,
+        )
+        .toSorted();
+    };
+    const everywhere = ["hashtag update plain", "public update plain", "user update plain"];
+
+    await say("A cat #pets");
+    expect(await told(hers)).toEqual(["hashtag update marked", "public update marked"]);
+    expect(await told(others)).toEqual(everywhere);
+    const { id } = await say("A dog #pets");
+    expect(await told(hers)).toEqual(["list update marked", "user update marked"]);
+    expect(await told(others)).toEqual(everywhere);
+    await asBob("PUT", `/api/v1/statuses/${id}`, { status: "A cat after all #pets" });
+    expect(await told(hers)).toEqual([
+      "hashtag status.update marked",
+      "public status.update marked",
+    ]);
+    await say("@alice a bird", { visibility: "direct" });
+    expect(await told(hers)).toEqual([]);
+    await say("@alice a fish", { visibility: "direct" });
+    expect(await told(hers)).toEqual(["notification"]);
   });
 
   test("look into conversations, too, but never at the post that was asked for", async () => {

@@ -42,10 +42,13 @@ describe("flattrs", () => {
     const first = await app("POST", `${API}/flattrs`, { url: URL_1 });
     expect(first).toMatchObject({
       status: 200,
-      body: { period: "2026-11", again: false, thing: { uri: URL_1, kind: "Note" } },
+      body: { period: "2026-11", again: false, code: null, thing: { uri: URL_1, kind: "Note" } },
     });
     const again = await app("POST", `${API}/flattrs`, { url: URL_1 });
-    expect(again).toMatchObject({ status: 200, body: { id: first.body.id, again: true } });
+    expect(again).toMatchObject({
+      status: 200,
+      body: { id: first.body.id, again: true, code: "flattr_once" },
+    });
     await app("POST", `${API}/flattrs`, { acct: "@bob" });
     expect((await app("GET", `${API}/flattrs/current`)).body).toEqual({
       period: "2026-11",
@@ -71,6 +74,11 @@ describe("flattrs", () => {
         thing: first.body.thing,
       },
     ]);
+    const back = /<([^>]+)>; rel="prev"/.exec(second.headers.get("link")!)![1]!;
+    expect((await app("GET", new URL(back).pathname + new URL(back).search)).body).toEqual(
+      list.body,
+    );
+    expect((await app("GET", `${API}/flattrs?since_id=${first.body.id}`)).body).toEqual(list.body);
     expect((await app("GET", `${API}/flattrs?period=2026-10`)).body).toEqual([]);
 
     expect(await app("DELETE", `${API}/flattrs?url=${encodeURIComponent(URL_1)}`)).toMatchObject({
@@ -84,6 +92,20 @@ describe("flattrs", () => {
     expect(await app("DELETE", `${API}/flattrs?url=${encodeURIComponent(URL_1)}`)).toMatchObject({
       status: 404,
       body: { error: "not_found", error_description: expect.stringContaining(".") },
+    });
+  });
+
+  test("without money it stands, and who may know of money is told so; nothing else is at its address (D4)", async () => {
+    const ed = await person(database, "ed", { budget: "2.00" });
+    const code = async (scopes: string, url: string) =>
+      (await (await house.as(ed, scopes))("POST", `${API}/flattrs`, { url })).body.code;
+    await remotePost(database, "https://b.test/2", "https://b.test/u");
+    expect(await code("flattr:write", URL_1)).toBeNull();
+    expect(await code("flattr:write money:read", "https://b.test/2")).toBe("no_means");
+    expect(await code("flattr:write money:read", "https://b.test/2")).toBe("flattr_once");
+    expect(await app("GET", `${API}/nothing`)).toMatchObject({
+      status: 404,
+      body: { error: "not_found" },
     });
   });
 

@@ -151,6 +151,26 @@ describe("notifications", () => {
     expect((await asAlice("GET", "/api/v1/notifications/unread_count")).body).toEqual({ count: 1 });
   });
 
+  test("that a filter hides are not counted as unread either", async () => {
+    const { asAlice } = await eventful();
+    const counts = () =>
+      Promise.all(
+        ["v1", "v2"].map(
+          async (version) =>
+            (await asAlice("GET", `/api/${version}/notifications/unread_count`)).body.count,
+        ),
+      );
+    expect(await counts()).toEqual([5, 4]);
+    await asAlice("POST", "/api/v2/filters", {
+      title: "Nobody speaks to me",
+      context: ["notifications"],
+      filter_action: "hide",
+      keywords_attributes: [{ keyword: "alice", whole_word: false }],
+    });
+    expect(await told(asAlice)).toHaveLength(4);
+    expect(await counts()).toEqual([4, 3]);
+  });
+
   test("of posts that one may not see any more are left out", async () => {
     const { asAlice, bob, alice } = await house();
     await asAlice("POST", `/api/v1/accounts/${bob.id}/follow`, { notify: true });

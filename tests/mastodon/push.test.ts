@@ -14,6 +14,8 @@ import {
 import { pushRoutes } from "../../src/edges/mastodon/push.ts";
 import { endToken } from "../../src/features/access/token.ts";
 import type { Account } from "../../src/features/account/create.ts";
+import { hiding } from "../../src/features/filter/hidden.ts";
+import { createFilter } from "../../src/features/filter/own.ts";
 import { ensureOwnActors } from "../../src/features/account/own.ts";
 import { notify } from "../../src/features/notice/notify.ts";
 import { pushJobs } from "../../src/features/notice/push.ts";
@@ -116,8 +118,12 @@ async function house() {
     .use(signedIn({ database, clock } as unknown as ClientParts))
     .route("/", pushRoutes({ database, clock, vapidKey, isAllowedPrivate }))
     .onError(answerError);
+  const isHidden = hiding(database, clock);
   const jobs = startJobs(database.url, [
-    { handlers: pushJobs({ database, egress, vault, clock, plainText, cleanName }), schedules: [] },
+    {
+      handlers: pushJobs({ database, egress, vault, clock, plainText, cleanName, isHidden }),
+      schedules: [],
+    },
   ]);
   onTestFinished(() => jobs.stop());
   const [ada, bob] = [await person(database, "ada"), await person(database, "bob")];
@@ -426,6 +432,36 @@ describe("a notification", () => {
     await arrived(made, 2);
     await done(made);
     expect(service.pushed.map(({ path }) => path).sort()).toEqual([all, follower].sort());
+  });
+
+  test("that a filter hides wakes nobody, as long as the filter stands", async () => {
+    const made = await house();
+    const { ada, bob, database, service } = made;
+    const one = await appOf(made, ada);
+    await one.subscribe();
+    const say = (text: string) =>
+      writePost(database, { author: bob, text: `@ada ${text}`, visibility: "direct", at: NOW });
+    for (const [action, place] of [
+      ["hide", "notifications"],
+      ["warn", "notifications"],
+      ["hide", "home"],
+    ] as const)
+      await createFilter(database, {
+        account: ada,
+        title: "Spiders",
+        places: [place],
+        action,
+        until: undefined,
+        keywords: [{ keyword: `${action} ${place}`, isWholeWord: true }],
+        at: NOW,
+      });
+    await say("hide notifications");
+    await say("warn notifications");
+    await say("hide home");
+    await arrived(made, 2);
+    await done(made);
+    const bodies = service.pushed.map((pushed) => JSON.parse(one.read(pushed)).body as string);
+    expect(bodies.toSorted()).toEqual(["@ada hide home", "@ada warn notifications"]);
   });
 
   test("ends the subscription when the push service says that it is over", async () => {

@@ -99,6 +99,37 @@ test("no route answers 5xx to what belongs to nobody", async () => {
   expect(wrong).toEqual([]);
 }, 120_000);
 
+test("no cache keeps what is answered to somebody, unless it is the same for everybody", async () => {
+  const database = await testDatabase();
+  const { app, ask, as } = clientHouse(database);
+  const alice = await person(database, "alice", { budget: "2.00", money: "5.00" });
+  const all = await as(alice, SCOPES.join(" "));
+  const { id } = (await all("POST", "/api/v1/statuses", { status: "Hello" })).body;
+  const wrong: string[] = [];
+  const shared = new Set<string>();
+  let found = 0;
+  for (const { method, path, guards } of routesOf(app)) {
+    if (method !== "GET") continue;
+    // Also what is not there is nobody else's business; some of it is.
+    for (const some of ["1", id, String(alice.actor)]) {
+      const at = path.replaceAll(/:(\w+)(?:\{[^}]+\})?/g, some);
+      const own = await all(method, at);
+      const cache = own.headers.get("cache-control");
+      if (cache === "private, no-store") found += own.status === 200 ? 1 : 0;
+      else {
+        shared.add(path);
+        const isSame = JSON.stringify(own.body) === JSON.stringify((await ask(method, at)).body);
+        if (guards.length > 0 || !cache?.startsWith("public") || !isSame)
+          wrong.push(`${at} answers ${own.status} with ${cache}`);
+      }
+      if (at === path) break;
+    }
+  }
+  expect(wrong).toEqual([]);
+  expect(found).toBeGreaterThan(50);
+  expect([...shared].filter((path) => !OPEN.some((open) => open.test(path)))).toEqual([]);
+}, 60_000);
+
 test("an app without an account reads what is open, and acts for nobody", async () => {
   const database = await testDatabase();
   const { app, ask } = clientHouse(database);

@@ -1,7 +1,8 @@
 /** Posts by the client API: reading, writing, and what people do with them. */
 
 import { describe, expect, test } from "vitest";
-import { click, eur, person, snapshot, testDatabase } from "../support/database.ts";
+import { setPreferences } from "../../src/features/account/find.ts";
+import { eur, person, snapshot, testDatabase } from "../support/database.ts";
 import { type Ask, clientHouse } from "../support/client.ts";
 import { strictAccount, strictRelationship, strictStatus } from "../support/strict.ts";
 
@@ -288,27 +289,36 @@ describe("a favourite is a flattr", () => {
     });
   });
 
-  test("a favourite from an app that does not count, and in mode explicit, is none", async () => {
-    const { asBob, as, alice, database } = await house();
-    const { id } = await posted(asBob, { status: "Just nice" });
-    const quiet = await as(alice, "read write", { countsFlattrs: false });
-    expect((await quiet("POST", `/api/v1/statuses/${id}/favourite`)).body).toMatchObject({
-      favourited: true,
-      flattr: { given: false },
-    });
-    await click(
-      database,
-      alice,
-      (
-        await database.sql<[{ thing: bigint }]>`
-      SELECT thing FROM post WHERE id = ${BigInt(id)}`
-      )[0].thing,
-    );
-    expect((await quiet("POST", `/api/v1/statuses/${id}/unfavourite`)).body).toMatchObject({
-      favourited: false,
-      flattr: { given: true },
-    });
-  });
+  test.each([
+    ["from an app that does not count", "all", false],
+    ["in mode explicit", "explicit", true],
+  ] as const)(
+    "%s is none, and leaves a flattr that was given on purpose as it is",
+    async (_, flattrMode, countsFlattrs) => {
+      const { asBob, as, alice, database } = await house();
+      await setPreferences(database, alice.id, { flattrMode });
+      const ask = await as(alice, "read write flattr:write", { countsFlattrs });
+      const { id, uri } = await posted(asBob, { status: "Just nice" });
+      const mark = async (act: string) => {
+        const { status, body } = await ask("POST", `/api/v1/statuses/${id}/${act}`);
+        expect(status).toBe(200);
+        strictStatus(body);
+        return [body.favourited, body.flattr.given] as const;
+      };
+      const flattrs = () => database.sql`SELECT id, source FROM flattr`;
+      expect(await mark("favourite")).toEqual([true, false]);
+      expect(await flattrs()).toEqual([]);
+      expect(await mark("unfavourite")).toEqual([false, false]);
+      await ask("POST", "/api/flattr/v1/flattrs", { url: uri });
+      const given = [...(await flattrs())];
+      expect(given).toMatchObject([{ source: "click" }]);
+      for (let turn = 0; turn < 2; turn += 1) {
+        expect(await mark("unfavourite")).toEqual([false, true]);
+        expect(await mark("favourite")).toEqual([true, true]);
+        expect([...(await flattrs())]).toEqual(given);
+      }
+    },
+  );
 
   test("is taken back also where the post is not to be seen any more", async () => {
     const { asAlice, asBob, alice, database } = await house();

@@ -2,9 +2,10 @@
 
 import { createHash, randomBytes } from "node:crypto";
 import { pageRoutes } from "../../src/edges/web/routes.ts";
+import { createAccount } from "../../src/features/account/create.ts";
 import type { SecondFactor } from "../../src/features/account/sign-in.ts";
 import { type Clock, Temporal } from "../../src/store/time.ts";
-import type { TestDatabase } from "./database.ts";
+import { at, type TestDatabase } from "./database.ts";
 
 /** A clock that stands still until it is moved. */
 export function handClock(start = "2026-11-10T12:00:00Z"): Clock & {
@@ -119,3 +120,13 @@ export function proof(): { verifier: string; challenge: string } {
   const verifier = randomBytes(32).toString("base64url");
   return { verifier, challenge: createHash("sha256").update(verifier).digest("base64url") };
 }
+
+/** Somebody who can sign in. */
+export const resident = (database: TestDatabase, name: string, password: string) =>
+  createAccount(database, {
+    name,
+    email: `${name}@mail.example`,
+    password,
+    role: "user",
+    at: at("2026-11-01"),
+  });

@@ -1,24 +1,17 @@
 /** The page of one's own money: seen and set by its owner alone, with a browser that has just signed in. */
 
 import { expect, test } from "vitest";
-import { createAccount } from "../../src/features/account/create.ts";
 import { setBudget } from "../../src/features/budget/set.ts";
 import { clickNow } from "../../src/features/settlement/report.ts";
 import { at, click, eur, localPost, person, snapshot, testDatabase } from "../support/database.ts";
-import { handClock, hiddenFields, signInAs, site, visitor } from "../support/visitor.ts";
+import { handClock, hiddenFields, resident, signInAs, site, visitor } from "../support/visitor.ts";
 
 const PASSWORD = "correct horse battery";
 
 async function town() {
   const database = await testDatabase();
   const clock = handClock();
-  const alice = await createAccount(database, {
-    name: "alice",
-    email: "alice@mail.example",
-    password: PASSWORD,
-    role: "user",
-    at: at("2026-11-01"),
-  });
+  const alice = await resident(database, "alice", PASSWORD);
   await setBudget(database, { patron: alice.id, amount: eur("5.00"), at: at("2026-11-01") });
   await click(database, alice, await localPost(database, await person(database, "bob")));
   const app = site(database, clock);
@@ -93,9 +86,13 @@ test("a browser that was left open sets no money before the password is given ag
   const before = await snapshot(database);
   for (const what of ["budget", "ceiling"]) {
     const answer = await set(what, { amount: "9.00" });
-    expect(answer.headers.get("location")).toBe("/sign-in?next=%2Fsettings");
+    expect(answer.headers.get("location")).toBe("/sign-in?again=1&next=%2Fsettings");
   }
   expect(await snapshot(database)).toBe(before);
+  const page = await (await who.get("/sign-in?again=1&next=%2Fsettings")).text();
+  expect(page).toContain("Nothing was changed: money is set only shortly after you gave");
+  expect(page).toMatch(/name="name"\s+value="alice"/);
+  expect(hiddenFields(page, "/sign-in")).toMatchObject({ next: "/settings" });
   await signInAs(who, "alice", PASSWORD);
   await set("budget", { amount: "9.00" });
   expect(await budget()).toBe(eur("9.00"));

@@ -7,7 +7,7 @@ import { accountRoutes } from "./accounts.ts";
 import { announcementRoutes } from "./announcements.ts";
 import { emptyRoutes } from "./empty.ts";
 import { filterRoutes } from "./filters.ts";
-import { flattrApiRoutes } from "./flattr-api.ts";
+import { flattrApiRoutes, OWN_API } from "./flattr-api.ts";
 import { answerError, type ClientEnv, type ClientParts, signedIn } from "./frame.ts";
 import { instanceRoutes } from "./instance.ts";
 import { limitCallers, limitSenders } from "./limits.ts";
@@ -74,7 +74,11 @@ export const clientApp = (parts: ClientParts) =>
     .route("/", flattrApiRoutes(parts))
     .notFound((c) =>
       c.json(
-        { error: "Record not found", error_description: "There is nothing at this address." },
+        {
+          // Clients know Mastodon's words; our own API has codes.
+          error: c.req.path.startsWith(`${OWN_API}/`) ? "not_found" : "Record not found",
+          error_description: "There is nothing at this address.",
+        },
         404,
       ),
     )

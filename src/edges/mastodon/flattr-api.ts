@@ -3,7 +3,7 @@
 import { type Context, Hono } from "hono";
 import { createMiddleware } from "hono/factory";
 import { setPreferences } from "../../features/account/find.ts";
-import { giveFlattr } from "../../features/flattr/give.ts";
+import { type Given, giveFlattr } from "../../features/flattr/give.ts";
 import {
   isHiddenFrom,
   ownFlattrs,
@@ -42,7 +42,8 @@ import { BodyError, type Params, paramsOf } from "./params.ts";
 
 type Ctx = Context<ClientEnv>;
 
-const BASE = "/api/flattr/v1";
+/** Where our own API is. */
+export const OWN_API = "/api/flattr/v1";
 
 /** Flattrs on one page. */
 const FLATTRS = { usual: 40, most: 80 };
@@ -55,33 +56,40 @@ export const flattrApiRoutes = (parts: ClientParts) => {
   const { database, clock } = parts;
   const { origin, currency } = database.settings;
 
+  /** What is to be known of a flattr that stands (D4). Whether there is money is an amount as well. */
+  const codeOf = async ({ account, showsMoney }: Caller, { again }: Given) => {
+    if (again) return "flattr_once";
+    if (!showsMoney) return null;
+    const { available } = await clickNow(database, account.id, clock.now());
+    return available === 0n ? "no_means" : null;
+  };
+
   return (
     new Hono<ClientEnv>()
-      .use(`${BASE}/*`, ownErrors)
-      .get(`${BASE}/openapi.json`, (c) => {
+      .use(`${OWN_API}/*`, ownErrors)
+      .get(`${OWN_API}/openapi.json`, (c) => {
         openToAll(c);
         return c.json({ ...OPENAPI, servers: [{ url: origin }] });
       })
-      .get(`${BASE}/flattrs/current`, scope("flattr:read"), async (c) => {
+      .get(`${OWN_API}/flattrs/current`, scope("flattr:read"), async (c) => {
         const { account, showsMoney } = callerOf(c);
         const at = clock.now();
         return c.json(
           currentEntity(await clickNow(database, account.id, at), { at, currency, showsMoney }),
         );
       })
-      .get(`${BASE}/flattrs`, scope("flattr:read"), async (c) => {
+      .get(`${OWN_API}/flattrs`, scope("flattr:read"), async (c) => {
         const params = await paramsOf(c);
-        const { maxId, limit } = pageOf(params, FLATTRS);
+        const page = pageOf(params, FLATTRS);
         const period = periodIn(params) ?? periodOf(clock.now());
         const flattrs = await ownFlattrs(database, callerOf(c).account.id, {
           period,
-          maxId,
-          limit,
+          ...page,
         });
         linkPages(c, origin, cursorsOf(flattrs.map(({ id }) => id)));
         return c.json(flattrs.map(flattrEntity));
       })
-      .post(`${BASE}/flattrs`, scope("flattr:write"), async (c) => {
+      .post(`${OWN_API}/flattrs`, scope("flattr:write"), async (c) => {
         const caller = callerOf(c);
         const params = await paramsOf(c);
         const thing = await thingToFlattr(parts, caller, params);
@@ -93,9 +101,10 @@ export const flattrApiRoutes = (parts: ClientParts) => {
           at: clock.now(),
         });
         parts.nudge();
-        return c.json(givenEntity(given, await thingWith(database.drizzle, thing)));
+        const code = await codeOf(caller, given);
+        return c.json({ ...givenEntity(given, await thingWith(database.drizzle, thing)), code });
       })
-      .delete(`${BASE}/flattrs`, scope("flattr:write"), async (c) => {
+      .delete(`${OWN_API}/flattrs`, scope("flattr:write"), async (c) => {
         const { account } = callerOf(c);
         const thing = await thingKnown(parts, await paramsOf(c));
         const at = clock.now();
@@ -103,7 +112,7 @@ export const flattrApiRoutes = (parts: ClientParts) => {
         parts.nudge();
         return c.json({ id: String(id), period: periodOf(at) });
       })
-      .get(`${BASE}/statement`, scope("flattr:read"), async (c) => {
+      .get(`${OWN_API}/statement`, scope("flattr:read"), async (c) => {
         const caller = callerOf(c);
         requireMoney(caller);
         const period = periodIn(await paramsOf(c)) ?? periodOf(clock.now());
@@ -111,7 +120,7 @@ export const flattrApiRoutes = (parts: ClientParts) => {
         if (report === undefined) throw unknownMonth(period);
         return c.json(statementEntity(report, currency));
       })
-      .get(`${BASE}/receipt`, scope("flattr:read"), async (c) => {
+      .get(`${OWN_API}/receipt`, scope("flattr:read"), async (c) => {
         const caller = callerOf(c);
         requireMoney(caller);
         const params = await paramsOf(c);
@@ -126,11 +135,11 @@ export const flattrApiRoutes = (parts: ClientParts) => {
         if (receipt === undefined) throw new Refusal("receipt_unknown", { period });
         return c.json({ period, kind, receipt, keys: `${origin}/.well-known/jwks.json` });
       })
-      .get(`${BASE}/subscriptions`, scope("flattr:read"), async (c) => {
+      .get(`${OWN_API}/subscriptions`, scope("flattr:read"), async (c) => {
         const { account } = callerOf(c);
         return c.json((await ownSubscriptions(database, account.id)).map(subscriptionEntity));
       })
-      .post(`${BASE}/subscriptions`, scope("flattr:write"), async (c) => {
+      .post(`${OWN_API}/subscriptions`, scope("flattr:write"), async (c) => {
         const caller = callerOf(c);
         const params = await paramsOf(c);
         const months = params.text("months");
@@ -147,7 +156,7 @@ export const flattrApiRoutes = (parts: ClientParts) => {
           subscriptionEntity({ ...made, thing: await thingWith(database.drizzle, thing) }),
         );
       })
-      .post(`${BASE}/subscriptions/pause`, scope("flattr:write"), async (c) => {
+      .post(`${OWN_API}/subscriptions/pause`, scope("flattr:write"), async (c) => {
         const { account } = callerOf(c);
         const thing = await thingKnown(parts, await paramsOf(c));
         const made = await pauseSubscription(database, {
@@ -159,13 +168,13 @@ export const flattrApiRoutes = (parts: ClientParts) => {
           subscriptionEntity({ ...made, thing: await thingWith(database.drizzle, thing) }),
         );
       })
-      .delete(`${BASE}/subscriptions`, scope("flattr:write"), async (c) => {
+      .delete(`${OWN_API}/subscriptions`, scope("flattr:write"), async (c) => {
         const { account } = callerOf(c);
         const thing = await thingKnown(parts, await paramsOf(c));
         await unsubscribe(database, { patron: account.id, thing, at: clock.now() });
         return c.json({});
       })
-      .get(`${BASE}/budget`, scope("flattr:read"), async (c) => {
+      .get(`${OWN_API}/budget`, scope("flattr:read"), async (c) => {
         const caller = callerOf(c);
         requireMoney(caller);
         const { budget, available } = await clickNow(database, caller.account.id, clock.now());
@@ -180,13 +189,13 @@ export const flattrApiRoutes = (parts: ClientParts) => {
         });
       })
       // Whoever holds an app's token may spend what is set, and never set it.
-      .put(`${BASE}/budget`, scope("flattr:write"), () => {
+      .put(`${OWN_API}/budget`, scope("flattr:write"), () => {
         throw new Refusal("money_in_browser", { pages: ownPages(origin) });
       })
-      .get(`${BASE}/preferences`, scope("flattr:read"), (c) =>
+      .get(`${OWN_API}/preferences`, scope("flattr:read"), (c) =>
         c.json(preferencesEntity(callerOf(c).account)),
       )
-      .put(`${BASE}/preferences`, scope("flattr:write"), async (c) => {
+      .put(`${OWN_API}/preferences`, scope("flattr:write"), async (c) => {
         const { account } = callerOf(c);
         const params = await paramsOf(c);
         const mode = params.text("mode");
@@ -199,7 +208,7 @@ export const flattrApiRoutes = (parts: ClientParts) => {
         });
         return c.json(preferencesEntity(changed));
       })
-      .get(`${BASE}/things/lookup`, async (c) => {
+      .get(`${OWN_API}/things/lookup`, async (c) => {
         openToAll(c);
         const thing = await publicThing(
           database,
@@ -207,9 +216,9 @@ export const flattrApiRoutes = (parts: ClientParts) => {
           periodOf(clock.now()),
         );
         if (thing === undefined) throw new Refusal("not_found");
-        return c.redirect(`${origin}${BASE}/things/${thing.id}`, 302);
+        return c.redirect(`${origin}${OWN_API}/things/${thing.id}`, 302);
       })
-      .get(`${BASE}/things/:id`, async (c) => {
+      .get(`${OWN_API}/things/:id`, async (c) => {
         openToAll(c);
         const period = periodOf(clock.now());
         const thing = await publicThing(database, idOf(c.req.param("id")), period);

@@ -8,6 +8,7 @@ import {
   type Noticed,
   rangeOfGroup,
 } from "../../features/notice/group.ts";
+import { hiddenPosts } from "../../features/filter/hidden.ts";
 import type { NoticeKind } from "../../features/notice/notify.ts";
 import { NOTIFICATION_KINDS } from "../../features/notice/schema.ts";
 import {
@@ -80,7 +81,12 @@ export const notificationRoutes = (parts: ClientParts) => {
       sinceId: await noticesRead(database, account),
       minId: undefined,
     };
-    return noticesOf(database, account, wishIn(await paramsOf(c)), page, clock.now());
+    const at = clock.now();
+    const notices = await noticesOf(database, account, wishIn(await paramsOf(c)), page, at);
+    const posts = notices.flatMap(({ post }) => post ?? []);
+    // A number beside a list that shows nothing would be looked into in vain.
+    const hidden = await hiddenPosts(database, account, posts, at);
+    return notices.filter(({ post }) => post === undefined || !hidden.has(post));
   };
 
   return new Hono<ClientEnv>()

@@ -67,6 +67,11 @@ const SCHEMAS = {
     id: text,
     period,
     again: { type: "boolean", description: "True: flattred this month before; nothing changed." },
+    code: {
+      enum: ["flattr_once", "no_means", null],
+      description:
+        "flattr_once: flattred this month before. no_means: nothing is there to pay it, so it counts once there is money, at the latest in the days after the close; told only with money:read.",
+    },
     thing: schema("Thing"),
   }),
   TakenBack: object({ id: text, period }),
@@ -213,6 +218,8 @@ export const OPENAPI = {
         parameters: [
           MONTH,
           query("max_id", text, "Below this id."),
+          query("since_id", text, "Above this id, the newest."),
+          query("min_id", text, "Directly above this id."),
           query("limit", { type: "integer", minimum: 1, maximum: 80, default: 40 }, "On one page."),
         ],
         responses: {

@@ -33,7 +33,7 @@ export function settingsRoutes(parts: VisitParts): Hono<PageEnv> {
       const words = SETTINGS_WORDS[languageOf(c)];
       const { provedAt } = c.get("session")!;
       if (provedAt.until(clock.real()).total({ unit: "minutes" }) > PROVED_MINUTES_MAX)
-        return c.redirect(`/sign-in?next=${encodeURIComponent("/settings")}`, 303);
+        return c.redirect(`/sign-in?again=1&next=${encodeURIComponent("/settings")}`, 303);
       const typed = ((await fieldsOf(c)).get("amount") ?? "").trim();
       const amount = parseAmount(typed, database.settings.currency);
       const refused = (note: string) =>

@@ -112,10 +112,12 @@ export function signInRoutes(parts: DoorParts): Hono<PageEnv> {
     const language = languageOf(c);
     const words = LANGUAGES[language];
     const session = c.get("session");
+    const isAgain = c.req.query("again") === "1" && session !== undefined;
     const body = html`<h1>${words.signIn}</h1>
       <p class="host">${new URL(origin).host}</p>
+      ${isAgain ? html`<p class="alert" role="alert">${words.proveAgain}</p>` : ""}
       ${
-        session === undefined
+        session === undefined || isAgain
           ? ""
           : html`<p>${fill(words.signedInAs, { name: session.account.name })}</p>
               <form method="post" action="/sign-out">
@@ -127,7 +129,7 @@ export function signInRoutes(parts: DoorParts): Hono<PageEnv> {
       <form method="post" action="/sign-in">
         ${formTokenField(c, origin)}
         <input type="hidden" name="next" value="${next}" />
-        ${signInFields(words, typed, declined)}
+        ${signInFields(words, isAgain ? session.account.name : typed, declined)}
         <button type="submit">${words.signIn}</button>
       </form>`;
     c.header("content-language", language);

@@ -38,6 +38,8 @@ const en = {
   signOut: "Sign out",
   signedInAs: "Signed in as {name}.",
   asSomebodyElse: "Sign in as somebody else",
+  proveAgain:
+    "Nothing was changed: money is set only shortly after you gave your password. Give it once more.",
   nameOrEmail: "Name or e-mail address",
   password: "Password",
   wrongPassword: "Nobody here has this name with this password.",
@@ -146,6 +148,8 @@ const de: Words = {
   signOut: "Abmelden",
   signedInAs: "Angemeldet als {name}.",
   asSomebodyElse: "Mit anderem Konto anmelden",
+  proveAgain:
+    "Nichts wurde geändert: Geld wird nur kurz nach der Eingabe des Passworts eingestellt. Bitte noch einmal eingeben.",
   nameOrEmail: "Name oder E-Mail-Adresse",
   password: "Passwort",
   wrongPassword: "Niemand hier hat diesen Namen mit diesem Passwort.",
@@ -254,6 +258,8 @@ const nl: Words = {
   signOut: "Uitloggen",
   signedInAs: "Ingelogd als {name}.",
   asSomebodyElse: "Inloggen als iemand anders",
+  proveAgain:
+    "Er is niets gewijzigd: geld wordt alleen ingesteld kort nadat je je wachtwoord hebt gegeven. Geef het nog een keer.",
   nameOrEmail: "Naam of e-mailadres",
   password: "Wachtwoord",
   wrongPassword: "Niemand hier heeft deze naam met dit wachtwoord.",

@@ -1,7 +1,8 @@
 /** Access tokens: what an app shows to act for somebody. Only their digests are kept. */
 
 import { eq, getTableColumns, sql } from "drizzle-orm";
-import type { Database, Drizzle, Tx } from "../../store/database.ts";
+import { type Database, type Drizzle, TEXTS, type Tx } from "../../store/database.ts";
+import { gatherEach } from "../../store/gather.ts";
 import { addJob, type JobKind } from "../../store/jobs.ts";
 import { digestOf, newSecret } from "../../store/secret.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
@@ -66,6 +67,8 @@ const ACCOUNT_COLUMNS = ACCOUNT.map(([key, { name }]) => `x."${name}" AS "accoun
 );
 
 interface Row {
+  /** In hexadecimal. */
+  readonly digest: string;
   readonly id: bigint;
   readonly app: bigint;
   readonly scopes: readonly string[];
@@ -76,22 +79,19 @@ interface Row {
 
 /**
  * What a token allows; undefined when there is none. Asked of the database each time: one that ended is over at once.
- * Every request begins with it, so it is planned once for each connection.
+ * Every request begins with it, so those that come together ask together.
  */
 export async function findToken(
-  { sql: raw, drizzle }: Pick<Database, "sql" | "drizzle">,
+  database: Pick<Database, "sql" | "drizzle">,
   secret: string,
   at: Temporal.Instant,
 ): Promise<Access | undefined> {
   if (secret.length > SECRET_CHARS_MAX) return undefined;
-  const [found] = await raw<Row[]>`
-    SELECT t.id, t.app, t.scopes, t.counts_flattrs, t.used_at, ${raw.unsafe(ACCOUNT_COLUMNS)}
-      FROM token t LEFT JOIN LATERAL (SELECT * FROM account WHERE id = t.account OFFSET 0) x ON true
-     WHERE t.digest = ${digestOf(secret)}`;
+  const found = await findRow(database, Buffer.from(digestOf(secret)).toString("hex"));
   if (found === undefined) return undefined;
   const { used_at: usedAt } = found;
   if (usedAt === null || at.epochMilliseconds - usedAt.getTime() > USED_MS)
-    await drizzle.update(token).set({ usedAt: at }).where(eq(token.id, found.id));
+    await database.drizzle.update(token).set({ usedAt: at }).where(eq(token.id, found.id));
   return {
     token: found.id,
     app: found.app,
@@ -100,6 +100,19 @@ export async function findToken(
     countsFlattrs: found.counts_flattrs,
   };
 }
+
+/** The row of a token, by its digest. */
+const findRow = gatherEach<Pick<Database, "sql">, string, Row | undefined>(({ sql: raw }) => ({
+  work: async (digests) => {
+    const wanted = [...new Set(digests)].map((digest) => `\\x${digest}`);
+    const rows = await raw<Row[]>`
+      SELECT encode(t.digest, 'hex') AS digest, t.id, t.app, t.scopes, t.counts_flattrs, t.used_at, ${raw.unsafe(ACCOUNT_COLUMNS)}
+        FROM token t LEFT JOIN LATERAL (SELECT * FROM account WHERE id = t.account OFFSET 0) x ON true
+       WHERE t.digest = ANY(${raw.array(wanted, TEXTS)}::bytea[])`;
+    const found = new Map(rows.map((row) => [row.digest, row]));
+    return digests.map((digest) => found.get(digest));
+  },
+}));
 
 function accountIn(row: Row): Account | undefined {
   if (row["account_id"] === null) return undefined;

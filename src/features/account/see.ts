@@ -1,6 +1,7 @@
 /** Actors as clients show them: of this instance and of any other, with the numbers beside their name. */
 
 import { type Database, TEXTS } from "../../store/database.ts";
+import { gatherEach } from "../../store/gather.ts";
 import { fromSqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "./actor.ts";
 
@@ -64,13 +65,31 @@ interface Row {
   readonly reason: string | null;
 }
 
-/** Those of these actors that are there, by id. One query, however many. */
+/** Those of these actors that are there, by id. One query, however many; single ones that are asked for together share it. */
 export async function seeActors(
-  { sql, settings }: Pick<Database, "sql" | "settings">,
+  database: Pick<Database, "sql" | "settings">,
   ids: Iterable<ActorId>,
 ): Promise<ReadonlyMap<ActorId, SeenActor>> {
-  const wanted = [...new Set(ids)].map(String);
-  if (wanted.length === 0) return new Map();
+  const [first, ...others] = new Set(ids);
+  if (first === undefined) return new Map();
+  if (others.length > 0) return readActors(database, [first, ...others]);
+  const one = await seeActor(database, first);
+  return new Map(one === undefined ? [] : [[first, one]]);
+}
+
+const seeActor = gatherEach<Pick<Database, "sql" | "settings">, ActorId, SeenActor | undefined>(
+  (database) => ({
+    work: async (ids) => {
+      const seen = await readActors(database, [...new Set(ids)]);
+      return ids.map((id) => seen.get(id));
+    },
+  }),
+);
+
+async function readActors(
+  { sql, settings }: Pick<Database, "sql" | "settings">,
+  ids: readonly ActorId[],
+): Promise<ReadonlyMap<ActorId, SeenActor>> {
   const rows = await sql<Row[]>`
     SELECT a.id, a.uri, a.host, a.name, a.kind, a.display_name, a.summary, a.url, a.icon, a.header, a.is_locked, a.is_indexable,
            x.is_discoverable, a.fields, m.id AS moved_to, x.created_at, a.found_at, c.posts, c.followers, c.following, c.last_post_at,
@@ -83,7 +102,7 @@ export async function seeActors(
       -- Looked up row by row: otherwise all accounts and all hosts are read for each page.
       LEFT JOIN LATERAL (SELECT * FROM account WHERE actor = a.id OFFSET 0) x ON true
       LEFT JOIN LATERAL (SELECT * FROM host_way WHERE host = a.host OFFSET 0) w ON true
-     WHERE a.id = ANY(${sql.array(wanted, TEXTS)}::bigint[]) AND a.deleted_at IS NULL`;
+     WHERE a.id = ANY(${sql.array(ids.map(String), TEXTS)}::bigint[]) AND a.deleted_at IS NULL`;
   const own = `${settings.origin}/`;
   return new Map(
     rows.map((row) => [

@@ -82,13 +82,14 @@ interface Which {
  * @param work gets the client of the transaction
  */
 export async function whileItStands<T>(
-  { sql, settings }: Pick<Database, "sql" | "settings">,
+  { queue, settings }: Pick<Database, "queue" | "settings">,
   which: Which,
   work: (tx: Pick<Database, "sql" | "settings">) => Promise<T>,
 ): Promise<T> {
   return retrying(
     () =>
-      sql.begin(async (client) => {
+      // What was to be told of it may wait in a long queue.
+      queue.begin(async (client) => {
         // The same client, inside this transaction.
         const tx = { sql: client as unknown as Sql, settings };
         await holdFavourite(tx, which);

@@ -2,8 +2,8 @@
 
 import { type Period, periodNumber, periodOf } from "../../rules/period.ts";
 import { type Database, retrying, TEXTS } from "../../store/database.ts";
-import { gather } from "../../store/gather.ts";
-import { recent } from "../../store/recent.ts";
+import { gatherEach } from "../../store/gather.ts";
+import { type Recent, recent } from "../../store/recent.ts";
 import { type Reason, Refusal } from "../../store/refusal.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
 import type { AccountId } from "../account/create.ts";
@@ -61,7 +61,7 @@ export async function giveFlattr(database: Database, gift: Gift): Promise<Given>
   const period = periodOf(gift.at);
   return inOpenMonth(database, gift.at, async () => {
     for (;;) {
-      const row = await clicksOf(database)(gift);
+      const row = await click(database, gift);
       if (row === undefined) continue;
       const favourite = row.liked ?? row.standing ?? undefined;
       const { shown: isShown } = row;
@@ -110,37 +110,31 @@ interface Row {
 /** Things whose author is of this instance, as far as they were clicked lately; what is missing is found again. */
 const NEAR_MAX = 10_000;
 
-/** Gives one; undefined when it must be asked once more, since only now it is known that the author is told here. */
-type Click = (gift: Gift) => Promise<Row | undefined>;
+/** Lately clicked things whose author is of this instance, for each open database; gone with it. */
+const near = new WeakMap<Database["sql"], Recent<ThingId, true>>();
 
-/** The clicks that wait for each open database; gone with it. */
-const clicks = new WeakMap<Database["sql"], Click>();
-
-function clicksOf(database: Database): Click {
-  const known = clicks.get(database.sql);
-  if (known !== undefined) return known;
-  const near = recent<ThingId, true>(NEAR_MAX);
-  const give = gather<{ gift: Gift; isNear: boolean }, Row>({
-    work: (items) =>
-      retrying(() =>
-        insertFlattrs(
-          database,
-          items.map(({ gift }) => gift),
-          items[0]!.isNear,
-        ),
+const give = gatherEach<Database, { gift: Gift; isNear: boolean }, Row>((database) => ({
+  work: (items) =>
+    retrying(() =>
+      insertFlattrs(
+        database,
+        items.map(({ gift }) => gift),
+        items[0]!.isNear,
       ),
-    lane: ({ gift: { at }, isNear }) => `${periodOf(at)} ${isNear}`,
-    key: ({ gift: { patron, thing } }) => `${patron} ${thing}`,
-  });
-  const made: Click = async (gift) => {
-    const isNear = near.get(gift.thing) ?? false;
-    const row = await give({ gift, isNear });
-    if (isNear || !row.near) return row;
-    near.set(gift.thing, true);
-    return undefined;
-  };
-  clicks.set(database.sql, made);
-  return made;
+    ),
+  lane: ({ gift: { at }, isNear }) => `${periodOf(at)} ${isNear}`,
+  key: ({ gift: { patron, thing } }) => `${patron} ${thing}`,
+}));
+
+/** One click; undefined when it must be asked once more, since only now it is known that the author is told here. */
+async function click(database: Database, gift: Gift): Promise<Row | undefined> {
+  let known = near.get(database.sql);
+  if (known === undefined) near.set(database.sql, (known = recent(NEAR_MAX)));
+  const isNear = known.get(gift.thing) ?? false;
+  const row = await give(database, { gift, isNear });
+  if (isNear || !row.near) return row;
+  known.set(gift.thing, true);
+  return undefined;
 }
 
 /** Whether the author of what is liked, here, does not want to be told. */

@@ -1,7 +1,7 @@
 /** What somebody flattrs, for himself: his clicks of a month, his subscriptions; and what he may flattr. */
 
 import { type Period, periodFromNumber, periodNumber } from "../../rules/period.ts";
-import type { Database } from "../../store/database.ts";
+import { type Database, LAST_ID } from "../../store/database.ts";
 import { fromSqlTime, type Temporal } from "../../store/time.ts";
 import type { AccountId } from "../account/create.ts";
 import { mayRead, type Viewer } from "../post/visible.ts";
@@ -45,14 +45,24 @@ export async function ownFlattrs(
   {
     period,
     maxId,
+    sinceId,
+    minId,
     limit,
-  }: { readonly period: Period; readonly maxId: bigint | undefined; readonly limit: number },
+  }: {
+    readonly period: Period;
+    readonly maxId: bigint | undefined;
+    readonly sinceId: bigint | undefined;
+    /** Directly above this one, instead of the newest. */
+    readonly minId: bigint | undefined;
+    readonly limit: number;
+  },
 ): Promise<readonly OwnFlattr[]> {
+  const order = minId === undefined ? sql`DESC` : sql`ASC`;
   const rows = await sql<Row[]>`
     -- First those of the patron: else those of everybody may be passed over in the order of their ids.
     WITH own AS MATERIALIZED (SELECT * FROM flattr WHERE period = ${periodNumber(period)} AND patron = ${patron})
     SELECT f.id, f.period, f.source, f.private, f.at, f.thing, t.uri, t.kind, t.title
-      FROM (SELECT * FROM own WHERE ${maxId ?? null}::bigint IS NULL OR id < ${maxId ?? null} ORDER BY id DESC LIMIT ${limit}) f
+      FROM (SELECT * FROM own WHERE id < ${maxId ?? LAST_ID} AND id > ${minId ?? sinceId ?? -1n} ORDER BY id ${order} LIMIT ${limit}) f
       JOIN thing t ON t.id = f.thing
      ORDER BY f.id DESC`;
   return rows.map((row) => ({

@@ -20,6 +20,11 @@ export interface PushParts {
   readonly clock: Clock;
   /** HTML of others as one line of plain text. */
   readonly plainText: (html: string) => string;
+  /** Whether the filters of somebody hide a post where he is told of things. */
+  readonly isHidden: (
+    viewer: { readonly id: bigint; readonly actor: bigint },
+    post: bigint,
+  ) => Promise<boolean>;
   /** A name that looks like nothing but itself. */
   readonly cleanName: (name: string) => string;
 }
@@ -60,11 +65,23 @@ const TITLES: Readonly<Record<NoticeKind, (name: string) => string>> = {
 /** The work of waking: one job finds the apps, and one for each of them wakes it. */
 export function pushJobs(parts: PushParts): JobHandler[] {
   return [
-    handle(noticePush, ({ notification }) => findApps(parts, BigInt(notification))),
+    handle(noticePush, async ({ notification }) => {
+      if (!(await isHidden(parts, BigInt(notification))))
+        await findApps(parts, BigInt(notification));
+    }),
     handle(pushOne, ({ notification, token }) =>
       wake(parts, { notification: BigInt(notification), token: BigInt(token) }),
     ),
   ];
+}
+
+/** A filter of whom it concerns hides what it is about. */
+async function isHidden(parts: PushParts, notification: bigint): Promise<boolean> {
+  const [about] = await parts.database.sql<{ id: bigint; actor: bigint; post: bigint }[]>`
+    SELECT x.id, x.actor, n.post FROM notification n JOIN account x ON x.id = n.account
+     WHERE n.id = ${notification} AND n.post IS NOT NULL`;
+  if (about === undefined) return false;
+  return parts.isHidden(about, about.post);
 }
 
 /** Of the apps of whom it concerns those that want such a notification from somebody like this. */

@@ -48,7 +48,10 @@ export async function countOpenPosts(tx: Tx | Drizzle, author: ActorId): Promise
   return row!.many;
 }
 
-/** Public posts of this instance with a hashtag, the newest first. */
+/** So many posts with a hashtag are looked at, from here or not: a page costs no more the more there are. */
+const TAGGED_MAX = 2_000;
+
+/** Public posts of this instance with a hashtag, the newest first, as far as they are among the newest of all. */
 export async function taggedPosts(
   tx: Tx | Drizzle,
   origin: string,
@@ -58,7 +61,7 @@ export async function taggedPosts(
     eq(actor.host, new URL(origin).host),
     eq(post.visibility, "public"),
     isNull(post.deletedAt),
-    sql`EXISTS (SELECT FROM ${postTag} WHERE ${postTag.post} = ${post.id} AND ${postTag.tag} = ${tag})`,
+    sql`${post.id} IN (SELECT pt.post FROM ${postTag} pt WHERE pt.tag = ${tag} ORDER BY pt.post DESC LIMIT ${TAGGED_MAX})`,
   )!;
   return notesWhere(tx, which, PAGE_POSTS);
 }

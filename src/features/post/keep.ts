@@ -56,7 +56,7 @@ export async function pinPost(
         sql`SELECT pg_advisory_xact_lock(hashtextextended(${`pin ${account.id}`}, 0))`,
       );
       const [row] = await tx.execute<{ many: number }>(sql`
-        SELECT count(*)::int AS many FROM post WHERE author = ${account.actor} AND pinned_at IS NOT NULL AND id <> ${id}`);
+        SELECT count(*)::int AS many FROM post WHERE author = ${account.actor} AND pinned_at IS NOT NULL AND deleted_at IS NULL AND id <> ${id}`);
       if (row!.many >= PINNED_MAX) throw new Refusal("pin_invalid", { max: String(PINNED_MAX) });
       const pinned = await tx
         .update(post)

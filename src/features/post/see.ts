@@ -1,12 +1,13 @@
 /** Posts as somebody sees them: with their counts, and with what he himself did with them. */
 
-import { periodNumber, periodOf } from "../../rules/period.ts";
+import { type Period, periodNumber, periodOf } from "../../rules/period.ts";
 import { type Database, type Sql, TEXTS } from "../../store/database.ts";
+import { gatherEach } from "../../store/gather.ts";
 import { fromSqlTime, type Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
 import type { Attachment, Poll } from "./schema.ts";
 import type { Mentioned } from "./text.ts";
-import { mayRead, type Viewer } from "./visible.ts";
+import { type Condition, mayRead, type Viewer, type ViewerIn } from "./visible.ts";
 
 /** Somebody who is spoken to. */
 export interface SeenMention extends Mentioned {
@@ -73,6 +74,8 @@ const THREAD_DEPTH_MAX = 100;
 const COUNT_MAX = 100_000;
 
 interface Row {
+  /** Which of the looks. */
+  readonly n: bigint;
   readonly status: bigint;
   readonly boost_actor: bigint | null;
   readonly boost_uri: string | null;
@@ -112,19 +115,50 @@ interface Row {
 }
 
 /**
- * Those of these posts and boosts that the viewer may see, in the order asked for. One query, however many.
+ * Those of these posts and boosts that the viewer may see, in the order asked for. One query, however many; single ones
+ * that are asked for together share it, whoever asks.
  *
  * @param ids of posts or boosts
  */
 export async function seePosts(
-  { sql }: Pick<Database, "sql">,
+  database: Pick<Database, "sql">,
   viewer: Viewer | undefined,
   ids: readonly bigint[],
   at: Temporal.Instant,
 ): Promise<readonly SeenStatus[]> {
   if (ids.length === 0) return [];
+  const looks = ids.map((id) => ({ id, viewer, at }));
+  const seen =
+    looks.length === 1
+      ? [await seePost(database, looks[0]!)]
+      : await readPosts(database, looks, periodOf(at));
+  return seen.filter((one) => one !== undefined);
+}
+
+/** Somebody looks at a post or a boost. */
+interface Look {
+  readonly id: bigint;
+  readonly viewer: Viewer | undefined;
+  readonly at: Temporal.Instant;
+}
+
+const seePost = gatherEach<Pick<Database, "sql">, Look, SeenStatus | undefined>((database) => ({
+  work: (looks) => readPosts(database, looks, periodOf(looks[0]!.at)),
+  lane: ({ at }) => periodNumber(periodOf(at)),
+}));
+
+/** What each of these looks in one month shows; undefined where there is nothing, or nothing that the viewer may see. */
+async function readPosts(
+  { sql }: Pick<Database, "sql">,
+  looks: readonly Look[],
+  period: Period,
+): Promise<readonly (SeenStatus | undefined)[]> {
+  const column = (of: (look: Look) => bigint | undefined) =>
+    sql.array(looks.map((look) => of(look)?.toString() ?? null) as string[], TEXTS);
+  // Of strangers both are NULL, and nothing is theirs.
+  const viewer: ViewerIn = { id: sql`w.account`, actor: sql`w.reader` };
   const rows = await sql<Row[]>`
-    SELECT w.id AS status, b.actor AS boost_actor, b.uri AS boost_uri, b.at AS boost_at,
+    SELECT w.n, w.id AS status, b.actor AS boost_actor, b.uri AS boost_uri, b.at AS boost_at,
            p.id, p.thing, t.uri, p.author, p.text, p.html, p.summary, p.is_sensitive, p.language, p.visibility, p.in_reply_to,
            r.id AS answered, r.author AS answered_author, p.url, p.attachments, p.poll, p.at, p.edited_at,
            app.name AS app_name, app.website AS app_website,
@@ -135,30 +169,30 @@ export async function seePosts(
            (SELECT count(*)::int FROM (SELECT FROM boost o WHERE o.post = p.id LIMIT ${COUNT_MAX}) c) AS boosts,
            (SELECT count(*)::int FROM (SELECT FROM post o WHERE o.in_reply_to = t.uri AND o.deleted_at IS NULL
                                           AND o.visibility IN ('public', 'unlisted') LIMIT ${COUNT_MAX}) c) AS replies,
-           ${ownMarks(sql, viewer, at)}
-      FROM unnest(${sql.array(ids.map(String), TEXTS)}::bigint[]) WITH ORDINALITY AS w(id, n)
+           ${ownMarks(sql, viewer, period)}
+      FROM unnest(${column(({ id }) => id)}::bigint[], ${column((look) => look.viewer?.id)}::bigint[], ${column((look) => look.viewer?.actor)}::bigint[])
+           WITH ORDINALITY AS w(id, account, reader, n)
       LEFT JOIN boost b ON b.id = w.id
       JOIN post p ON p.id = COALESCE(b.post, w.id)
       JOIN thing t ON t.id = p.thing
       LEFT JOIN thing rt ON rt.uri = p.in_reply_to
       LEFT JOIN post r ON r.thing = rt.id AND r.deleted_at IS NULL
       LEFT JOIN app ON app.id = p.app
-     WHERE ${mayRead(sql, viewer)}
-     ORDER BY w.n`;
-  return rows.map((row) => statusOf(row, viewer !== undefined));
+     WHERE ${mayRead(sql, viewer)}`;
+  const found = new Map(rows.map((row) => [Number(row.n), row]));
+  return looks.map((look, place) => {
+    const row = found.get(place + 1);
+    return row === undefined ? undefined : statusOf(row, look.viewer !== undefined);
+  });
 }
 
-function ownMarks(sql: Sql, viewer: Viewer | undefined, at: Temporal.Instant) {
-  if (viewer === undefined)
-    return sql`false AS is_favourite, false AS is_boosted, false AS is_bookmarked, false AS is_pinned, false AS is_muted,
-               false AS is_flattred, NULL::jsonb AS choices`;
-  const { id, actor } = viewer;
+function ownMarks(sql: Sql, { id, actor }: ViewerIn, period: Period): Condition {
   return sql`
     EXISTS (SELECT FROM favourite f WHERE f.thing = p.thing AND f.actor = ${actor} OFFSET 0) AS is_favourite,
     EXISTS (SELECT FROM boost o WHERE o.post = p.id AND o.actor = ${actor} OFFSET 0) AS is_boosted,
     EXISTS (SELECT FROM bookmark k WHERE k.account = ${id} AND k.post = p.id OFFSET 0) AS is_bookmarked,
     p.pinned_at IS NOT NULL AS is_pinned,
-    CASE WHEN EXISTS (SELECT FROM thread_mute tm WHERE tm.account = ${id}) THEN EXISTS (
+    CASE WHEN EXISTS (SELECT FROM thread_mute tm WHERE tm.account = ${id} OFFSET 0) THEN EXISTS (
       WITH RECURSIVE above AS (
         SELECT t.uri, p.in_reply_to, 0 AS level
         UNION ALL
@@ -166,7 +200,7 @@ function ownMarks(sql: Sql, viewer: Viewer | undefined, at: Temporal.Instant) {
           FROM above LEFT JOIN thing ht ON ht.uri = above.in_reply_to LEFT JOIN post hp ON hp.thing = ht.id
          WHERE above.in_reply_to IS NOT NULL AND above.level < ${THREAD_DEPTH_MAX})
       SELECT FROM above JOIN thread_mute tm ON tm.account = ${id} AND tm.root = above.uri) ELSE false END AS is_muted,
-    EXISTS (SELECT FROM flattr f WHERE f.period = ${periodNumber(periodOf(at))} AND f.patron = ${id} AND f.thing = p.thing OFFSET 0) AS is_flattred,
+    EXISTS (SELECT FROM flattr f WHERE f.period = ${periodNumber(period)} AND f.patron = ${id} AND f.thing = p.thing OFFSET 0) AS is_flattred,
     CASE WHEN p.poll IS NOT NULL THEN
       (SELECT jsonb_agg(v.choice ORDER BY v.choice) FROM poll_vote v WHERE v.post = p.id AND v.actor = ${actor}) END AS choices`;
 }

@@ -15,14 +15,21 @@ export interface Viewer {
 /** A piece of a query. */
 export type Condition = ReturnType<Sql>;
 
+/** A viewer, or the columns of a query that name one; NULL for strangers. */
+export interface ViewerIn {
+  readonly id: AccountId | Condition;
+  readonly actor: ActorId | Condition;
+}
+
 /**
  * True for posts `p` that the viewer may read: what everybody may, his own, those of people he follows for their
- * followers, and those that speak to him. Never of somebody who blocks him.
+ * followers, and those that speak to him. Never of somebody who blocks him. Not true, but not always false, where the
+ * columns that name the viewer are NULL.
  *
  * `OFFSET 0`, here and in other conditions of this kind, makes PostgreSQL look each row up by itself: otherwise it may
  * read all that the viewer ever did to have it at hand for a page of twenty.
  */
-export function mayRead(sql: Sql, viewer: Viewer | undefined): Condition {
+export function mayRead(sql: Sql, viewer: ViewerIn | undefined): Condition {
   if (viewer === undefined)
     return sql`(p.deleted_at IS NULL AND p.visibility IN ('public', 'unlisted'))`;
   const { actor } = viewer;

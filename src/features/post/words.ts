@@ -9,7 +9,7 @@ import {
   TEXTS,
   type Tx,
 } from "../../store/database.ts";
-import { gather } from "../../store/gather.ts";
+import { gatherEach } from "../../store/gather.ts";
 import { plainText } from "./clean.ts";
 import { mayRead, type Viewer } from "./visible.ts";
 
@@ -80,46 +80,30 @@ export async function keepWordsOf(tx: Tx | Drizzle, id: bigint): Promise<void> {
 /** What somebody wants to find again. */
 type Wanted = Written & { readonly post: bigint };
 
-/** For each open database; gone with it. */
-const keepers = new WeakMap<Database["sql"], (post: Wanted) => Promise<void>>();
-
 /**
  * Somebody here favourited or bookmarked a post: it may be searched from now on. Words that are kept already stay. Posts
- * that come together are one statement.
+ * that come together are one statement; several people may want one post at the same time.
  */
-export function keepWordsWanted({ sql: raw }: Pick<Database, "sql">, post: Wanted): Promise<void> {
-  const keep = keepers.get(raw) ?? keeperOf(raw);
-  keepers.set(raw, keep);
-  return keep(post);
-}
-
-function keeperOf(raw: Database["sql"]): (post: Wanted) => Promise<void> {
-  let count = 0;
-  const keep = gather<{ n: number; post: Wanted }, void>({
-    work: async (wanted) => {
-      const kept = wanted.flatMap(({ post }) =>
-        wordsIn(post).map((word) => ({ word, of: post.post })),
-      );
-      const column = (of: (one: (typeof kept)[number]) => string) => raw.array(kept.map(of), TEXTS);
-      await retrying(
-        () => raw`
-          INSERT INTO post_word (word, post)
-          SELECT kept.word, p.id
-            FROM unnest(${column(({ word }) => word)}::text[], ${column(({ of }) => String(of))}::bigint[]) AS kept(word, post)
-            JOIN post p ON p.id = kept.post
-           WHERE p.deleted_at IS NULL AND NOT EXISTS (SELECT FROM post_word w WHERE w.post = p.id OFFSET 0)
-           ORDER BY p.id, kept.word COLLATE "C"
-          ON CONFLICT DO NOTHING`,
-      );
-      return wanted.map(() => undefined);
-    },
-    lane: () => 0,
-    // Several people may want one post at the same time.
-    key: ({ n }) => String(n),
-    running: 1,
-  });
-  return (post) => keep({ n: (count += 1), post });
-}
+export const keepWordsWanted = gatherEach<Pick<Database, "sql">, Wanted, void>(({ sql: raw }) => ({
+  work: async (wanted) => {
+    const kept = wanted.flatMap(({ post, ...written }) =>
+      wordsIn(written).map((word) => ({ word, post })),
+    );
+    const column = (of: (one: (typeof kept)[number]) => string) => raw.array(kept.map(of), TEXTS);
+    await retrying(
+      () => raw`
+        INSERT INTO post_word (word, post)
+        SELECT kept.word, p.id
+          FROM unnest(${column(({ word }) => word)}::text[], ${column(({ post }) => String(post))}::bigint[]) AS kept(word, post)
+          JOIN post p ON p.id = kept.post
+         WHERE p.deleted_at IS NULL AND NOT EXISTS (SELECT FROM post_word w WHERE w.post = p.id OFFSET 0)
+         ORDER BY p.id, kept.word COLLATE "C"
+        ON CONFLICT DO NOTHING`,
+    );
+    return wanted.map(() => undefined);
+  },
+  running: 1,
+}));
 
 /** What is looked for among posts. */
 export interface PostSearch {
@@ -163,7 +147,14 @@ export async function searchPosts(
   return rows.map(({ id }) => id);
 }
 
-/** Hashtags that begin like this, in their order. Steps from tag to tag, however many posts each has. */
+/** Hashtags that are stepped over in search of some that may be shown, and posts of each that are looked at. */
+const TAG_STEPS_MAX = 200;
+const TAG_POSTS_MAX = 100;
+
+/**
+ * Hashtags of public posts that begin like this, in their order: what nobody may read does not show what it is about.
+ * Steps from tag to tag, however many posts each has.
+ */
 export async function searchTags(
   { sql }: Pick<Database, "sql">,
   { text, limit }: { readonly text: string; readonly limit: number },
@@ -175,7 +166,13 @@ export async function searchTags(
       (SELECT tag, 1 AS n FROM post_tag WHERE tag >= ${begins} ORDER BY tag LIMIT 1)
       UNION ALL
       SELECT (SELECT t.tag FROM post_tag t WHERE t.tag > step.tag ORDER BY t.tag LIMIT 1), step.n + 1
-        FROM step WHERE step.tag IS NOT NULL AND step.n < ${limit})
-    SELECT tag FROM step WHERE starts_with(tag, ${begins})`;
+        FROM step WHERE starts_with(step.tag, ${begins}) AND step.n < ${TAG_STEPS_MAX})
+    SELECT tag FROM step
+     WHERE starts_with(tag, ${begins})
+       AND EXISTS (
+         SELECT FROM (SELECT t.post FROM post_tag t WHERE t.tag = step.tag ORDER BY t.post DESC LIMIT ${TAG_POSTS_MAX}) newest
+           JOIN post p ON p.id = newest.post
+          WHERE p.visibility = 'public' AND p.deleted_at IS NULL)
+     LIMIT ${limit}`;
   return rows.map(({ tag }) => tag);
 }

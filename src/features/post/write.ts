@@ -265,6 +265,7 @@ export async function emptyPost(
       poll: null,
       inReplyTo: null,
       url: null,
+      pinnedAt: null,
       deletedAt: at,
     })
     .where(eq(post.id, id));
