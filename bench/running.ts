@@ -5,8 +5,12 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import description from "../package.json" with { type: "json" };
 
 export const CHECKOUT = join(import.meta.dirname, "..");
+
+/** What `npm start` gives to Node. */
+const [, ...START] = description.scripts.start.split(" ");
 
 /** How often it is asked whether the server is ready, and when that is given up. */
 const LOOK_MS = 5;
@@ -30,8 +34,7 @@ export async function startServer(
 ): Promise<{ child: ChildProcess; wallMs: number }> {
   const start = performance.now();
   const profiling = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
-  const program = join(CHECKOUT, "bin/fediflattr.js");
-  const child = spawn(process.execPath, [...profiling, program, "serve"], {
+  const child = spawn(process.execPath, [...profiling, ...START], {
     cwd: CHECKOUT,
     env: { ...process.env, HOST: "127.0.0.1", LOG_LEVEL: "error", ...env },
     stdio: ["ignore", "ignore", "inherit"],
