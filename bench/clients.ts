@@ -41,7 +41,13 @@ interface Load {
 }
 
 /** Asks each question with each number of connections, and the plain route right before it. */
-export async function benchClients({ database, rounds, seconds, profile }: Options): Promise<void> {
+export async function benchClients({
+  database,
+  rounds,
+  seconds,
+  questions,
+  profile,
+}: Options): Promise<void> {
   await withServer(database, async (server) => {
     const port = await freePort();
     const origin = `http://127.0.0.1:${port}`;
@@ -53,7 +59,10 @@ export async function benchClients({ database, rounds, seconds, profile }: Optio
     const print = printerOf("clients");
     print("filling the data set", (performance.now() - began) / 1000, "s");
     const token = await tokenOfReader(url);
-    const questions = await questionsFor(url);
+    const chosen = (await questionsFor(url)).filter(
+      ({ name }) => questions?.includes(name) ?? true,
+    );
+    if (chosen.length === 0) throw new Error(`nobody asks ${questions?.join(" or ")}`);
     await startServer(
       {
         ...settings,
@@ -62,7 +71,7 @@ export async function benchClients({ database, rounds, seconds, profile }: Optio
       },
       { running: server.running, profile },
     );
-    for (const question of questions) {
+    for (const question of chosen) {
       const headers = { authorization: `Bearer ${token}` };
       const asked = { origin, question, headers };
       const body = await answerTo(asked);

@@ -20,7 +20,7 @@ const BENCHES: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   transfer: benchTransfer,
 };
 
-const USAGE = `npm run bench -- ${Object.keys(BENCHES).join("|")} [--database URL] [--patrons 10000,100000] [--rounds 3] [--seconds 6] [--profile FOLDER]`;
+const USAGE = `npm run bench -- ${Object.keys(BENCHES).join("|")} [--database URL] [--patrons 10000,100000] [--rounds 3] [--seconds 6] [--questions home,favourite] [--profile FOLDER]`;
 
 // Ends here and now: work that was interrupted may still hold connections.
 process.exit(await main(process.argv.slice(2)));
@@ -61,6 +61,7 @@ function readArguments(args: string[]): { name: string | undefined; options: Opt
       patrons: { type: "string", default: "10000,100000" },
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "6" },
+      questions: { type: "string" },
       profile: { type: "string" },
     },
   });
@@ -72,6 +73,7 @@ function readArguments(args: string[]): { name: string | undefined; options: Opt
       patrons: values.patrons.split(",").map((text) => positive("--patrons", text)),
       rounds: positive("--rounds", values.rounds),
       seconds: positive("--seconds", values.seconds),
+      questions: values.questions?.split(","),
       profile: values.profile,
     },
   };

@@ -8,6 +8,8 @@ export interface Options {
   readonly rounds: number;
   /** How long one load lasts. */
   readonly seconds: number;
+  /** What is asked of those questions that a bench has; undefined: all of them. */
+  readonly questions: readonly string[] | undefined;
   /** A folder for CPU profiles of the servers that run; undefined: none are made. */
   readonly profile: string | undefined;
 }
