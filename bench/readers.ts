@@ -130,7 +130,7 @@ async function fillPosts(sql: postgres.Sql, { here, elsewhere, posts }: ReaderSi
       FROM w LEFT JOIN w r ON r.n = w.n - 1 - (w.n * 7 % 900) AND w.n % ${REPLY_EVERY} = 0 LEFT JOIN thing t ON t.id = r.id;
     ANALYZE post;
     ANALYZE follow;
-    INSERT INTO post_tag (post, tag) SELECT id, 'tag' || n * 31 % ${TAGS} FROM w WHERE n % ${TAGGED_EVERY} = 0;
+    INSERT INTO post_tag (post, author, tag) SELECT id, author, 'tag' || n * 31 % ${TAGS} FROM w WHERE n % ${TAGGED_EVERY} = 0;
     INSERT INTO post_mention (post, actor) SELECT w.id, r.author FROM w JOIN w r ON r.n = w.n - 1 - (w.n * 7 % 900) WHERE w.n % ${REPLY_EVERY} = 0 AND w.n > 1000;
     INSERT INTO post_word (word, post)
     SELECT DISTINCT word, p.id FROM post p JOIN actor a ON a.id = p.author, regexp_split_to_table(regexp_replace(COALESCE(p.text, p.html), '<[^>]*>', ' ', 'g'), '\\W+') word

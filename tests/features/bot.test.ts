@@ -159,11 +159,11 @@ describe("orders", () => {
     const ada = await person(database, "ada", { budget: "10.00" });
     await order(database, ada, "@flattr budget 5,00 EUR");
     expect(await budgetOf(database, ada)).toBe(eur("5.00"));
-    expect((await newest(database, ada))!.text).toContain("now, for the whole of November 2026");
+    expect((await newest(database, ada))!.full).toContain("now, for the whole of November 2026");
 
     const before = await snapshot(database);
     await order(database, ada, "@flattr budget 10");
-    expect((await newest(database, ada))!.text).toMatch(/may not raise.*\/settings/s);
+    expect((await newest(database, ada))!.full).toMatch(/may not raise.*\/settings/s);
     await order(database, ada, "@flattr budget 1.99");
     expect((await newest(database, ada))!.text).toContain("smallest budget here is 2.00 EUR");
     await order(database, ada, "@flattr budget lots");
@@ -182,6 +182,17 @@ describe("orders", () => {
     expect(await budgetOf(database, ada)).toBe(eur("8.00"));
     await order(database, ada, "@flattr pause");
     expect(await budgetOf(database, ada)).toBe(eur("0.00"));
+  });
+
+  test("an app that may not show amounts does not find the budget by asking for one after the other", async () => {
+    const database = await testDatabase();
+    const ada = await person(database, "ada", { budget: "7.00" });
+    const told = new Set<string>();
+    for (const amount of ["9", "7.01", "7", "6.99", "2"]) {
+      await order(database, ada, `@flattr budget ${amount}`);
+      told.add((await newest(database, ada))!.text);
+    }
+    expect([...told]).toEqual([expect.stringMatching(/may not show.*\/settings/s)]);
   });
 
   test("undo takes back the newest flattr of the month that was clicked, and says which", async () => {

@@ -143,9 +143,18 @@ describe("flattrs", () => {
     const [row] = await database.sql`SELECT private FROM flattr`;
     expect(row).toEqual({ private: true });
     expect(await database.sql`SELECT FROM delivery`).toHaveLength(0);
-    const lookup = await house.ask("GET", `${API}/things/lookup?url=${URL_1}`);
-    const thing = await house.ask("GET", new URL(lookup.headers.get("location")!).pathname);
-    expect(thing.body).toMatchObject({ uri: URL_1, flattrs: 0 });
+    const lookup = () => house.ask("GET", `${API}/things/lookup?url=${URL_1}`);
+    // Not by its being known, either.
+    expect((await lookup()).status).toBe(404);
+    const [{ id }] = await database.sql<
+      [{ id: bigint }]
+    >`SELECT id FROM thing WHERE uri = ${URL_1}`;
+    expect((await house.ask("GET", `${API}/things/${id}`)).status).toBe(404);
+    const other = await house.as(bob, "flattr:write");
+    await other("POST", `${API}/flattrs`, { url: URL_1 });
+    const { pathname } = new URL((await lookup()).headers.get("location")!);
+    const thing = await house.ask("GET", pathname);
+    expect(thing.body).toMatchObject({ uri: URL_1, flattrs: 1 });
   });
 
   test("refusals have their codes, and change nothing (D4)", async () => {

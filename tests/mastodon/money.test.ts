@@ -253,6 +253,8 @@ test.each([
   expect(JSON.stringify(read.body)).toMatch(AMOUNT);
   const saved = await app("PATCH", "/api/v1/accounts/update_credentials", bodyOf(read.body.fields));
   expect(saved.status).toBe(200);
+  // Amounts stand where one looks at oneself, and nowhere else.
+  expect(JSON.stringify(saved.body)).not.toMatch(AMOUNT);
   const names = (saved.body.source.fields as { name: string }[]).map(({ name }) =>
     name.trim().toLowerCase(),
   );

@@ -46,9 +46,13 @@ const MORE_PAGES_MAX = 120;
 /** Whom the reader follows and who wrote a fourth of all posts; a hashtag and a word that half of them have. */
 const BUSY = 2_000_000_007n;
 const COMMON = "everywhere";
+const OTHERS = "others";
 
 /** More than any other post has. */
 const ANSWERS = 15;
+
+/** What the reader favourited. */
+const OWN_FAVOURITES = 90;
 
 /** Pages that are full on both instances. */
 const LIMIT = "limit=10";
@@ -109,12 +113,20 @@ async function instance(size: ReaderSize): Promise<Observed> {
     await tx`UPDATE actor SET is_indexable = true`;
     await tx`UPDATE post SET visibility = 'public', in_reply_to = NULL WHERE text IS NOT NULL`;
     await tx`UPDATE post SET author = ${BUSY} WHERE id % 8 IN (1, 4) AND text IS NULL`;
+    // He himself did as much on both.
+    await tx`DELETE FROM favourite f USING account x WHERE x.id = ${READER} AND f.actor = x.actor
+                AND f.id NOT IN (SELECT o.id FROM favourite o WHERE o.actor = x.actor ORDER BY o.id DESC LIMIT ${OWN_FAVOURITES})`;
     // What is rare is as rare among more posts.
     await tx`UPDATE post SET attachments = NULL WHERE id NOT IN (SELECT id FROM post WHERE attachments IS NOT NULL AND visibility = 'public' AND in_reply_to IS NULL AND author <> ${BUSY} ORDER BY id LIMIT 30)`;
     await tx`UPDATE post SET attachments = '[]' WHERE id IN (SELECT id FROM post WHERE author = ${BUSY} ORDER BY id LIMIT 12)`;
     await tx`UPDATE post SET in_reply_to = 'https://nowhere.example/' || id WHERE author = ${BUSY} AND id NOT IN (SELECT id FROM post WHERE author = ${BUSY} ORDER BY id LIMIT 20)`;
     await tx`UPDATE post SET pinned_at = at WHERE id IN (SELECT id FROM post WHERE author = ${BUSY} ORDER BY id LIMIT 3)`;
-    await tx`INSERT INTO post_tag (post, tag) SELECT id, ${COMMON} FROM post WHERE id % 2 = 0`;
+    await tx`INSERT INTO post_tag (post, author, tag) SELECT id, author, ${COMMON} FROM post WHERE id % 2 = 0`;
+    // A hashtag of all the others, of which the busy one has the fewest that fill a page; and pictures of people here.
+    await tx`
+      INSERT INTO post_tag (post, author, tag) SELECT id, author, ${OTHERS} FROM post
+       WHERE author <> ${BUSY} OR id IN (SELECT id FROM post WHERE author = ${BUSY} ORDER BY id LIMIT 12)`;
+    await tx`UPDATE post SET attachments = '[]' WHERE id IN (SELECT id FROM post WHERE text IS NOT NULL ORDER BY id LIMIT 12)`;
     await tx`INSERT INTO post_word (word, post) SELECT ${COMMON}, id FROM post WHERE id % 2 = 0`;
     await tx`
       INSERT INTO home (account, id, post, actor)
@@ -193,6 +205,8 @@ async function everything({ database, plansOf }: Observed): Promise<Asked> {
     "timelines/public?local=true&",
     "timelines/public?remote=true&",
     "timelines/public?only_media=true&",
+    "timelines/public?local=true&only_media=true&",
+    "timelines/public?remote=true&only_media=true&",
     `timelines/tag/${COMMON}?`,
     `timelines/tag/${COMMON}?any[]=tag31&none[]=tag7&only_media=true&`,
     `timelines/list/${list}?`,
@@ -204,6 +218,7 @@ async function everything({ database, plansOf }: Observed): Promise<Asked> {
     `accounts/${BUSY}/statuses?exclude_replies=true&max_id=9000000000000000000&`,
     `accounts/${BUSY}/statuses?exclude_reblogs=true&`,
     `accounts/${BUSY}/statuses?tagged=${COMMON}&`,
+    `accounts/${BUSY}/statuses?tagged=${OTHERS}&`,
     `accounts/${BUSY}?`,
     `accounts/${BUSY}/followers?`,
     `accounts/${READER}/following?`,

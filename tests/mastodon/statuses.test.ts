@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { setPreferences } from "../../src/features/account/find.ts";
-import { eur, person, snapshot, testDatabase } from "../support/database.ts";
+import { eur, person, remotePost, snapshot, testDatabase } from "../support/database.ts";
 import { type Ask, clientHouse } from "../support/client.ts";
 import { strictAccount, strictRelationship, strictStatus } from "../support/strict.ts";
 
@@ -351,6 +351,28 @@ describe("a favourite is a flattr", () => {
 });
 
 describe("conversations", () => {
+  test("a boost that is deleted or changed by its own id is not the post", async () => {
+    const { asAlice, asBob, ask, database } = await house();
+    const { id } = await posted(asAlice, { status: "Passed on" });
+    const boost = async (asker: Ask) =>
+      (await asker("POST", `/api/v1/statuses/${id}/reblog`)).body.id as string;
+    const [ofBob, ofAlice] = [await boost(asBob), await boost(asAlice)];
+    const before = await database.sql`SELECT text FROM post`;
+    // Hers is the post, and not his boost of it.
+    expect((await asAlice("DELETE", `/api/v1/statuses/${ofBob}`)).status).toBe(404);
+    for (const one of [ofBob, ofAlice])
+      expect((await asAlice("PUT", `/api/v1/statuses/${one}`, { status: "Else" })).status).toBe(
+        404,
+      );
+    const gone = await asAlice("DELETE", `/api/v1/statuses/${ofAlice}`);
+    expect(gone).toMatchObject({ status: 200, body: { id: ofAlice, reblog: { id } } });
+    expect((await asAlice("DELETE", `/api/v1/statuses/${ofAlice}`)).status).toBe(404);
+    expect((await ask("GET", `/api/v1/statuses/${id}`)).body.reblogs_count).toBe(1);
+    expect((await asBob("DELETE", `/api/v1/statuses/${ofBob}`)).status).toBe(200);
+    expect((await ask("GET", `/api/v1/statuses/${id}`)).body.reblogs_count).toBe(0);
+    expect(await database.sql`SELECT text FROM post`).toEqual(before);
+  });
+
   test("stand above and below, each answer under what it answers", async () => {
     const { asAlice, asBob, asEve, ask } = await house();
     const root = await posted(asAlice, { status: "Root" });
@@ -459,6 +481,24 @@ describe("search", () => {
       expect(await found(asEve)).toEqual([]);
     },
   );
+
+  test("strangers make nobody ask elsewhere, not for somebody who is known by name alone either", async () => {
+    const { ask, asAlice, parts, database } = await house();
+    await remotePost(database, "https://b.test/1", "https://b.test/users/ann");
+    await database.sql`UPDATE actor SET name = 'ann', host = 'b.test' WHERE uri = 'https://b.test/users/ann'`;
+    const asked: string[] = [];
+    const { actor } = parts.resolver;
+    parts.resolver.actor = async (text) => {
+      asked.push(text);
+      return actor(text);
+    };
+    for (const query of ["", "&resolve=false"])
+      expect((await ask("GET", `/api/v2/search?q=@ann@b.test${query}`)).status).toBe(200);
+    expect((await asAlice("GET", "/api/v2/search?q=@ann@b.test")).status).toBe(200);
+    expect(asked).toEqual([]);
+    await asAlice("GET", "/api/v2/search?q=@ann@b.test&resolve=true");
+    expect(asked).toEqual(["@ann@b.test"]);
+  });
 
   test("many favourites at once are all found, also several of one post", async () => {
     const { asAlice, asBob, asEve, database } = await house();

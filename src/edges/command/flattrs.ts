@@ -6,6 +6,7 @@ import { accountNamed } from "../../features/account/find.ts";
 import { giveFlattr } from "../../features/flattr/give.ts";
 import { pauseSubscription, subscribe, unsubscribe } from "../../features/flattr/subscribe.ts";
 import { takeBackFlattr } from "../../features/flattr/take-back.ts";
+import { keepWordsOfThing } from "../../features/post/words.ts";
 import { thingOfDocument } from "../../features/thing/document.ts";
 import { type NewThing, rememberThing } from "../../features/thing/thing.ts";
 import { canonicalAddress } from "../../rules/address.ts";
@@ -38,6 +39,7 @@ export function flattrCommands(program: Command, run: Run): void {
           source: "click",
           private: visibility,
         });
+        await keepWordsOfThing(house.database, gift.thing);
         return {
           json: { account, thing: what, flattr: String(flattr), period, again },
           text: again

@@ -76,7 +76,7 @@ export const accountRoutes = (parts: ClientParts) => {
 
   return new Hono<ClientEnv>()
     .get("/api/v1/accounts/verify_credentials", scope("read:accounts", "profile"), async (c) =>
-      c.json(await credentialAccount(parts, callerOf(c))),
+      c.json(await credentialAccount(parts, callerOf(c), { withMoney: true })),
     )
     .get("/api/v1/accounts/relationships", scope("read:follows"), async (c) => {
       const ids = ((await paramsOf(c)).list("id") ?? []).flatMap((text) => idIn(text) ?? []);
@@ -132,6 +132,7 @@ export const accountRoutes = (parts: ClientParts) => {
           tag: tag === undefined || tag === "" ? undefined : tagIn(tag),
         },
         pageOf(params, POSTS),
+        clock.now(),
       );
       linkPages(c, origin, cursorsOf(entries.map(({ cursor }) => cursor)));
       const entities = await statusEntities(
@@ -260,13 +261,10 @@ export async function findPeople(
 ): Promise<readonly ActorId[]> {
   const asked = text.trim();
   const handle = parseHandle(asked.startsWith("@") ? asked : `@${asked}`);
-  if (handle?.host !== undefined && search.offset === 0) {
+  if (handle?.host !== undefined && asksOthers && search.offset === 0) {
     const whole = `@${handle.name}@${handle.host}`;
-    const isKnown = (await findPayee(database, whole)) !== undefined;
-    if (isKnown || asksOthers) {
-      const found = await resolver.actor(whole).catch(undefinedIfRefused);
-      if (found !== undefined) return [found];
-    }
+    const found = await resolver.actor(whole).catch(undefinedIfRefused);
+    if (found !== undefined) return [found];
   }
   return searchActors(database, { text: asked, ...search });
 }

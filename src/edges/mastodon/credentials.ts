@@ -11,20 +11,21 @@ import { VISIBILITY_NAMES } from "./status.ts";
 const REQUESTS_MAX = 80;
 
 /**
- * The caller's own account: with what he typed, and with fields about his money that nobody else ever sees. Those stand
- * in `fields` alone, never in `source`.
+ * The caller's own account, with what he typed. Fields about his money, which nobody else ever sees, stand in `fields`
+ * alone, never in `source`, and only where they are asked for: where he looks at himself.
  *
  * @throws Refusal "account_unknown" when it is gone
  */
 export async function credentialAccount(
   parts: Pick<ClientParts, "database" | "clock">,
   caller: Caller,
+  { withMoney }: { readonly withMoney: boolean },
 ): Promise<Entity> {
   const { account } = caller;
   const at = parts.clock.now();
   const [entity, money, asking] = await Promise.all([
     accountOf(parts, account.actor),
-    moneyFields(parts, caller, at),
+    withMoney ? moneyFields(parts, caller, at) : [],
     peopleIn(
       parts.database,
       { kind: "asking", of: account.actor },

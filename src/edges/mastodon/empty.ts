@@ -12,12 +12,7 @@ const PEOPLE_MAX = 40;
 const OWN: Readonly<Record<string, string>> = {
   "/api/v1/conversations": "read:statuses",
   "/api/v1/domain_blocks": "read:blocks",
-  "/api/v1/endorsements": "read:accounts",
-  "/api/v1/featured_tags": "read:accounts",
-  "/api/v1/featured_tags/suggestions": "read:accounts",
   "/api/v1/followed_tags": "read:follows",
-  "/api/v1/scheduled_statuses": "read:statuses",
-  "/api/v1/suggestions": "read:accounts",
   "/api/v2/suggestions": "read:accounts",
 };
 
@@ -25,8 +20,6 @@ const OWN: Readonly<Record<string, string>> = {
 const OPEN: Readonly<Record<string, string>> = {
   "/api/v1/accounts/:id/endorsements": "read:accounts",
   "/api/v1/accounts/:id/featured_tags": "read:accounts",
-  "/api/v1/accounts/:id/identity_proofs": "read:accounts",
-  "/api/v1/directory": "read:accounts",
 };
 
 /** These lists; to be asked before `/api/v1/accounts/:id`. */

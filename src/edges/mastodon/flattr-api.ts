@@ -14,6 +14,7 @@ import { pauseSubscription, subscribe, unsubscribe } from "../../features/flattr
 import { takeBackFlattr } from "../../features/flattr/take-back.ts";
 import { storedReceipt } from "../../features/settlement/receipt.ts";
 import { clickNow, monthReport } from "../../features/settlement/report.ts";
+import { keepWordsOfThing } from "../../features/post/words.ts";
 import { findPayee } from "../../features/thing/find.ts";
 import { thingAt, type ThingId, thingWith } from "../../features/thing/thing.ts";
 import { ownPages } from "../../rules/own-pages.ts";
@@ -100,6 +101,7 @@ export const flattrApiRoutes = (parts: ClientParts) => {
           private: params.flag("private"),
           at: clock.now(),
         });
+        await keepWordsOfThing(database, thing);
         parts.nudge();
         const code = await codeOf(caller, given);
         return c.json({ ...givenEntity(given, await thingWith(database.drizzle, thing)), code });

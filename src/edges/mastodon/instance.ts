@@ -119,13 +119,6 @@ export const instanceRoutes = (parts: ClientParts) =>
       });
     })
     .get("/api/v1/instance/peers", async (c) => cached(c, await knownHosts(parts.database)))
-    .get("/api/v1/instance/rules", (c) => cached(c, rules()))
-    .get("/api/v1/instance/activity", (c) => cached(c, []))
-    .get("/api/v1/instance/domain_blocks", (c) => cached(c, []))
-    .get("/api/v1/instance/translation_languages", (c) => cached(c, {}))
-    .get("/api/v1/instance/extended_description", (c) =>
-      cached(c, { updated_at: null, content: `<p>${description(parts)}</p>` }),
-    )
     .get("/api/v1/custom_emojis", (c) => cached(c, []));
 
 /** The rule that everybody should know before he clicks. */

@@ -23,7 +23,7 @@ export function profileRoutes(parts: ClientParts): Hono<ClientEnv> {
       at: clock.now(),
     });
     nudge();
-    return c.json(await credentialAccount(parts, { ...caller, account }));
+    return c.json(await credentialAccount(parts, { ...caller, account }, { withMoney: false }));
   };
   return new Hono<ClientEnv>()
     .patch("/api/v1/accounts/update_credentials", scope("write:accounts"), async (c) =>

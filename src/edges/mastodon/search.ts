@@ -56,6 +56,7 @@ export const searchRoutes = (parts: ClientParts) =>
             parts.database,
             caller.account,
             postSearch(params, text, limit, offset),
+            parts.clock.now(),
           );
     const tags =
       isAddress || !wants("hashtags") || offset > 0

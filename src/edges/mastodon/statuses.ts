@@ -106,8 +106,8 @@ export const statusRoutes = (parts: ClientParts) => {
     .put("/:id", scope("write:statuses"), async (c) => {
       const caller = callerOf(c);
       const params = await paramsOf(c);
-      const { post, author } = await targetOf(c);
-      if (author !== caller.account.actor) throw new Refusal("not_found");
+      const { post, author, booster } = await targetOf(c);
+      if (author !== caller.account.actor || booster !== null) throw new Refusal("not_found");
       const changed = await editPost(database, {
         ...(await writingOf(parts, params)),
         author: caller.account,
@@ -121,10 +121,18 @@ export const statusRoutes = (parts: ClientParts) => {
     .delete("/:id", scope("write:statuses"), async (c) => {
       const { account } = callerOf(c);
       const target = await targetOf(c);
-      if (target.author !== account.actor) throw new Refusal("not_found");
-      const entity = await shown(c, target.post);
+      const { post, author, booster } = target;
+      // A boost is its own: whoever deletes it passes the post on no more, and the post stays.
+      if ((booster ?? author) !== account.actor) throw new Refusal("not_found");
+      if (booster !== null) {
+        const boost = await shown(c, idOf(c.req.param("id")));
+        await unboostPost(database, { account, post, at: clock.now() });
+        parts.nudge();
+        return c.json(boost);
+      }
+      const entity = await shown(c, post);
       const source = await sourceOf(parts, c, target);
-      await deletePost(database, { author: account, post: target.post, at: clock.now() });
+      await deletePost(database, { author: account, post, at: clock.now() });
       parts.nudge();
       // The words come back, so that they can be written anew.
       return c.json({ ...entity, text: source["text"], spoiler_text: source["spoiler_text"] });
@@ -159,7 +167,6 @@ export const statusRoutes = (parts: ClientParts) => {
     .get("/:id/reblogged_by", scopeIfAny("read:accounts"), (c) =>
       people(parts, c, "boost", targetOf),
     )
-    .get("/:id/card", (c) => c.json({}))
     .post("/:id/favourite", scope("write:favourites"), async (c) =>
       c.json(await favouriteStatus(parts, callerOf(c), idOf(c.req.param("id")))),
     )

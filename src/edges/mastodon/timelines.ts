@@ -100,7 +100,6 @@ export const timelineRoutes = (parts: ClientParts) => {
         "home",
       );
     })
-    .get("/api/v1/timelines/link", scopeIfAny("read:statuses"), (c) => c.json([]))
     .get("/api/v1/favourites", scope("read:favourites"), async (c) =>
       answer(c, await favouritesOf(database, callerOf(c).account, await pageIn(c)), undefined),
     )
@@ -111,11 +110,11 @@ export const timelineRoutes = (parts: ClientParts) => {
       const params = await paramsOf(c);
       const { limit } = pageOf(params, POSTS);
       const offset = Math.min(params.whole("offset") ?? 0, TRENDS_MAX);
-      const ids = await trendingPosts(database, { offset, limit });
-      return c.json(await statusEntities(parts, c.get("caller"), ids));
+      const ids = await trendingPosts(database, viewerOf(c), { offset, limit }, clock.now());
+      const entities = await statusEntities(parts, c.get("caller"), ids);
+      return c.json(await filtered(parts, viewerOf(c), "public", entities));
     })
     .get("/api/v1/trends/tags", (c) => c.json([]))
-    .get("/api/v1/trends", (c) => c.json([]))
     .get("/api/v1/trends/links", (c) => c.json([]));
 };
 

@@ -7,7 +7,7 @@ import { type Person, personNamed } from "../../features/account/person.ts";
 import { countFollows } from "../../features/follow/list.ts";
 import { cleanHtml, cleanName, shownHandle } from "../../features/post/clean.ts";
 import {
-  countOpenPosts,
+  countPostsOf,
   openPostsOf,
   postAt,
   reactionsTo,
@@ -75,7 +75,7 @@ async function profilePage(
   const { host } = new URL(settings.origin);
   const [{ notes, next }, posts, followers, following] = await Promise.all([
     openPostsOf(drizzle, person.id, before),
-    countOpenPosts(drizzle, person.id),
+    countPostsOf(drizzle, person.id),
     countFollows(site, "followers", person.id),
     countFollows(site, "following", person.id),
   ]);

@@ -61,6 +61,11 @@ const SENTENCES = {
     de: "So weit darf ich dein Budget nicht erhöhen. Du kannst es selbst: {pages}",
     nl: "Zo ver mag ik je budget niet verhogen. Je kunt het zelf: {pages}",
   },
+  budgetAsked: {
+    en: "I have read that. A message lowers your budget, or raises it up to the ceiling that you set. This app may not show what it is now: {pages}",
+    de: "Das habe ich gelesen. Eine Nachricht senkt dein Budget oder erhöht es bis zu der Grenze, die du gesetzt hast. Wie hoch es jetzt ist, darf diese App nicht zeigen: {pages}",
+    nl: "Dat heb ik gelezen. Een bericht verlaagt je budget, of verhoogt het tot de grens die je hebt gezet. Hoe hoog het nu is mag deze app niet tonen: {pages}",
+  },
   budgetBelow: {
     en: "The smallest budget here is {minimum}; 0 is a pause. Nothing has changed.",
     de: "Das kleinste Budget hier ist {minimum}; 0 ist eine Pause. Es hat sich nichts geändert.",
@@ -137,6 +142,15 @@ const HIDDEN: Readonly<Record<MoneyLanguage, string>> = {
   nl: "… staat voor een bedrag dat deze app niet mag tonen. Je cijfers: {pages}",
 };
 
+/**
+ * Sentences that tell an amount by being said, and what is said instead where amounts are not shown: an app that may not
+ * see the budget would find it by asking for one after the other.
+ */
+const VEILED: Partial<Readonly<Record<Sentence, Sentence>>> = {
+  budgetSet: "budgetAsked",
+  budgetAbove: "budgetAsked",
+};
+
 /** Says it to somebody, in his language. */
 export function say(
   settings: Settings,
@@ -145,9 +159,9 @@ export function say(
   gaps: Gaps = {},
 ): Said {
   const pages = ownPages(settings.origin);
-  const template = `@${to} ${SENTENCES[sentence][language]}`;
-  const filled = (showsMoney: boolean) =>
-    fill(template, { ...gaps, pages }, (gap) =>
+  const template = (which: Sentence) => `@${to} ${SENTENCES[which][language]}`;
+  const filled = (showsMoney: boolean, which = sentence) =>
+    fill(template(which), { ...gaps, pages }, (gap) =>
       typeof gap === "object" && "amount" in gap
         ? showsMoney
           ? moneyText(gap.amount, settings.currency, language)
@@ -156,8 +170,11 @@ export function say(
           ? dateText(gap, language)
           : String(gap),
     );
+  const veil = VEILED[sentence];
+  if (veil !== undefined) return { language, text: filled(false, veil), full: filled(true) };
   const hasAmounts = Object.entries(gaps).some(
-    ([name, gap]) => typeof gap === "object" && "amount" in gap && template.includes(`{${name}}`),
+    ([name, gap]) =>
+      typeof gap === "object" && "amount" in gap && template(sentence).includes(`{${name}}`),
   );
   if (!hasAmounts) return { language, text: filled(false), full: undefined };
   const hint = fill(HIDDEN[language], { pages }, String);

@@ -124,9 +124,12 @@ export interface PublicThing extends OwnThing {
 /** The largest number of flattrs that is counted: who has more does not need to know exactly. */
 const COUNT_MAX = 100_000;
 
-/** A thing with its public flattrs of a month; undefined when there is none that everybody may know of. */
+/**
+ * A thing with its public flattrs of a month; undefined when there is none that everybody may know of: that somebody gave
+ * it a private flattr shows nowhere, not by its being known either.
+ */
 export async function publicThing(
-  { sql }: Pick<Database, "sql">,
+  { sql, settings }: Pick<Database, "sql" | "settings">,
   id: ThingId,
   period: Period,
 ): Promise<PublicThing | undefined> {
@@ -137,7 +140,9 @@ export async function publicThing(
            (SELECT count(*)::int FROM (SELECT FROM flattr f WHERE f.period = ${periodNumber(period)} AND f.thing = t.id AND NOT f.private
                                         LIMIT ${COUNT_MAX}) c) AS flattrs
       FROM thing t
-     WHERE t.id = ${id} AND t.deleted_at IS NULL AND NOT ${hidden(sql, undefined)}`;
+     WHERE t.id = ${id} AND t.deleted_at IS NULL AND NOT ${hidden(sql, undefined)}
+       AND (starts_with(t.uri, ${`${settings.origin}/`}) OR EXISTS (SELECT FROM post p WHERE p.thing = t.id)
+            OR EXISTS (SELECT FROM favourite v WHERE v.thing = t.id AND v.uri IS NOT NULL))`;
   return row === undefined || row.payees === null ? undefined : row;
 }
 

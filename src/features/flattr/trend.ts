@@ -2,6 +2,7 @@
 
 import type { Database } from "../../store/database.ts";
 import { sqlTime, type Temporal } from "../../store/time.ts";
+import { type Viewer, wantsToSee } from "../post/visible.ts";
 
 /** How far back is looked, and how many posts are ranked. */
 const DAYS = 7;
@@ -37,12 +38,15 @@ export async function countTrends(
   });
 }
 
-/** The posts that most people flattr, by rank. */
+/** The posts that most people flattr, by rank, of people whom the viewer wants to see. */
 export async function trendingPosts(
   { sql }: Pick<Database, "sql">,
+  viewer: Viewer | undefined,
   { offset, limit }: { readonly offset: number; readonly limit: number },
+  at: Temporal.Instant,
 ): Promise<readonly bigint[]> {
   const rows = await sql<{ post: bigint }[]>`
-    SELECT post FROM trend WHERE rank > ${offset} ORDER BY rank LIMIT ${limit}`;
+    SELECT r.post FROM trend r JOIN post p ON p.id = r.post
+     WHERE r.rank > ${offset} AND ${wantsToSee(sql, viewer, sql`p.author`, at)} ORDER BY r.rank LIMIT ${limit}`;
   return rows.map(({ post }) => post);
 }

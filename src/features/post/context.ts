@@ -32,7 +32,7 @@ export async function conversationOf(
         SELECT p.in_reply_to, up.level + 1 FROM up JOIN thing t ON t.uri = up.uri JOIN post p ON p.thing = t.id
          WHERE p.in_reply_to IS NOT NULL AND up.level < ${above})
       SELECT p.id FROM up JOIN thing t ON t.uri = up.uri JOIN post p ON p.thing = t.id
-       WHERE p.id <> ${of} AND ${mayRead(sql, viewer)} ORDER BY up.level DESC`,
+       WHERE p.id <> ${of} AND ${mayRead(sql, viewer)} AND ${wantsToSee(sql, viewer, sql`p.author`, at)} ORDER BY up.level DESC`,
     sql<{ id: bigint }[]>`
       WITH RECURSIVE down AS (
         SELECT p.id, t.uri, ARRAY[p.id] AS path, 0 AS level FROM post p JOIN thing t ON t.id = p.thing WHERE p.id = ${of}

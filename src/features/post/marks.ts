@@ -56,7 +56,7 @@ export async function actorsOfUris(
 /** Keeps the mentions, hashtags and words of a post, instead of those that it had. */
 export async function keepMarks(
   tx: Tx,
-  post: bigint,
+  { id: post, author }: { readonly id: bigint; readonly author: ActorId },
   mentions: readonly { readonly id: ActorId }[],
   tags: readonly string[],
 ): Promise<void> {
@@ -70,7 +70,7 @@ export async function keepMarks(
   if (tags.length > 0)
     await tx
       .insert(postTag)
-      .values(tags.slice(0, TAGS_MAX).map((tag) => ({ post, tag })))
+      .values(tags.slice(0, TAGS_MAX).map((tag) => ({ post, tag, author })))
       .onConflictDoNothing();
   await keepWordsOf(tx, post);
 }

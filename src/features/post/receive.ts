@@ -99,9 +99,9 @@ export async function keepPost(
       editedAt: read.updated,
     })
     .onConflictDoNothing({ target: post.thing })
-    .returning({ id: post.id });
+    .returning({ id: post.id, author: post.author });
   if (made === undefined) return undefined;
-  await keepMarks(tx, made.id, await actorsOfUris(tx, read.mentions), read.tags);
+  await keepMarks(tx, made, await actorsOfUris(tx, read.mentions), read.tags);
   await bringPost(tx, made.id, { at, isNews });
   if (!isNews) return made.id;
   await tellOfPost(tx, made.id, at);
@@ -153,7 +153,7 @@ export async function takeEdit(tx: Tx, settings: Settings, taken: TakenPost): Pr
     .update(post)
     .set({ ...columnsOf(read), editedAt: edited ?? known.editedAt })
     .where(eq(post.id, known.id));
-  await keepMarks(tx, known.id, await actorsOfUris(tx, read.mentions), read.tags);
+  await keepMarks(tx, known, await actorsOfUris(tx, read.mentions), read.tags);
   // A new count of a poll is no news.
   if (isOther) await tellOfEdit(tx, { id: known.id, author: taken.actor, at: taken.at });
   return true;

@@ -102,6 +102,21 @@ export const post = pgTable(
       .where(
         sql`${table.visibility} = 'public' AND ${table.deletedAt} IS NULL AND ${table.inReplyTo} IS NULL AND ${table.attachments} IS NOT NULL`,
       ),
+    index("post_public_here_with_media")
+      .on(table.id)
+      .where(
+        sql`${table.visibility} = 'public' AND ${table.deletedAt} IS NULL AND ${table.inReplyTo} IS NULL AND ${table.text} IS NOT NULL AND ${table.attachments} IS NOT NULL`,
+      ),
+    index("post_public_elsewhere")
+      .on(table.id)
+      .where(
+        sql`${table.visibility} = 'public' AND ${table.deletedAt} IS NULL AND ${table.inReplyTo} IS NULL AND ${table.text} IS NULL`,
+      ),
+    index("post_public_elsewhere_with_media")
+      .on(table.id)
+      .where(
+        sql`${table.visibility} = 'public' AND ${table.deletedAt} IS NULL AND ${table.inReplyTo} IS NULL AND ${table.text} IS NULL AND ${table.attachments} IS NOT NULL`,
+      ),
     index("post_no_answer")
       .on(table.author, table.id)
       .where(sql`${table.inReplyTo} IS NULL`),
@@ -145,10 +160,13 @@ export const postTag = pgTable(
       .notNull()
       .references(() => post.id, { onDelete: "cascade" }),
     tag: exactText("tag").notNull(),
+    /** That of the post: what somebody wrote under a hashtag is found at once. */
+    author: id("author").notNull(),
   },
   (table) => [
     primaryKey({ columns: [table.post, table.tag] }),
     index("post_tag_tag").on(table.tag, table.post),
+    index("post_tag_author").on(table.author, table.tag, table.post),
   ],
 );
 

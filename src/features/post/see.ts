@@ -266,6 +266,8 @@ export interface Target {
   readonly text: string | null;
   readonly html: string | null;
   readonly summary: string | null;
+  /** Who passed it on, where a boost was named. */
+  readonly booster: ActorId | null;
 }
 
 /** What a status id means to a viewer: a boost means the post that was passed on. */
@@ -275,9 +277,9 @@ export async function findTarget(
   id: bigint,
 ): Promise<Target | undefined> {
   const [row] = await sql<Target[]>`
-    SELECT p.id AS post, p.thing, t.uri, p.author, p.visibility, p.text, p.html, p.summary
-      FROM (SELECT COALESCE((SELECT b.post FROM boost b WHERE b.id = ${id}), ${id}::bigint) AS id) w
-      JOIN post p ON p.id = w.id JOIN thing t ON t.id = p.thing
+    SELECT p.id AS post, p.thing, t.uri, p.author, p.visibility, p.text, p.html, p.summary, b.actor AS booster
+      FROM (SELECT ${id}::bigint AS id) w LEFT JOIN boost b ON b.id = w.id
+      JOIN post p ON p.id = COALESCE(b.post, w.id) JOIN thing t ON t.id = p.thing
      WHERE ${mayRead(sql, viewer)}`;
   return row;
 }

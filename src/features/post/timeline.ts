@@ -3,7 +3,7 @@
 import { type Database, type Sql, TEXTS } from "../../store/database.ts";
 import type { Temporal } from "../../store/time.ts";
 import type { ActorId } from "../account/actor.ts";
-import { type Condition, mayRead, type Viewer, wantsToSee } from "./visible.ts";
+import { type Condition, mayRead, notBlockedBy, type Viewer, wantsToSee } from "./visible.ts";
 
 /** Which page: below `maxId`, above `sinceId` (the newest first) or directly above `minId`. */
 export interface TimelinePage {
@@ -109,49 +109,53 @@ export async function publicTimeline(
   return inOrder(rows);
 }
 
+/** Which posts with hashtags are wanted. */
+export interface TagWish {
+  readonly tag: string;
+  readonly any: readonly string[];
+  readonly all: readonly string[];
+  readonly none: readonly string[];
+  readonly isHere: boolean;
+  readonly onlyMedia: boolean;
+}
+
+/**
+ * Of the posts with a tag, one in so many is taken to be wanted; where too few of them are, this many are looked at. A
+ * page costs no more the more there are.
+ */
+const TAGGED_PER_POST = 10;
+const TAGGED_MAX = 2_000;
+
 /** Public posts with a hashtag. */
 export async function tagTimeline(
   { sql }: Pick<Database, "sql">,
   viewer: Viewer | undefined,
-  {
-    tag,
-    any,
-    all,
-    none,
-    isHere,
-    onlyMedia,
-  }: {
-    readonly tag: string;
-    readonly any: readonly string[];
-    readonly all: readonly string[];
-    readonly none: readonly string[];
-    readonly isHere: boolean;
-    readonly onlyMedia: boolean;
-  },
+  { tag, any, all, none, isHere, onlyMedia }: TagWish,
   page: TimelinePage,
   at: Temporal.Instant,
 ): Promise<readonly TimelineEntry[]> {
   const { bounds, order, inOrder } = turned(sql, sql`p.id`, page);
-  const one = turned(sql, sql`pt.post`, page);
   const has = (tags: readonly string[]) =>
     sql`(SELECT count(*) FROM post_tag o WHERE o.post = p.id AND o.tag = ANY(${sql.array([...tags], TEXTS)}))`;
-  // Of each tag as many as the page could need, so that several tags are still read from their index.
-  const rows = await sql<TimelineEntry[]>`
-    SELECT p.id, p.id AS cursor
-      FROM (SELECT DISTINCT m.post FROM unnest(${sql.array([tag, ...any], TEXTS)}) AS wanted(tag)
-             CROSS JOIN LATERAL (SELECT pt.post FROM post_tag pt WHERE pt.tag = wanted.tag AND ${one.bounds}
-                                  ORDER BY pt.post ${page.minId === undefined ? sql`DESC` : sql`ASC`} LIMIT ${page.limit * TAGGED_PER_POST}) m) found
-      JOIN post p ON p.id = found.post
-     WHERE p.visibility = 'public' AND p.deleted_at IS NULL AND ${bounds}
-       AND (${!isHere} OR p.text IS NOT NULL) AND (${!onlyMedia} OR p.attachments IS NOT NULL)
-       AND ${has(all)} = ${all.length} AND ${has(none)} = 0
-       AND ${wantsToSee(sql, viewer, sql`p.author`, at)}
-     ORDER BY ${order}`;
+  let rows: readonly TimelineEntry[] = [];
+  for (const many of [page.limit * TAGGED_PER_POST, TAGGED_MAX]) {
+    const one = turned(sql, sql`pt.post`, { ...page, limit: many });
+    // Of each tag as many as the page could need, so that several tags are still read from their index.
+    rows = await sql<TimelineEntry[]>`
+      SELECT p.id, p.id AS cursor
+        FROM (SELECT DISTINCT m.post FROM unnest(${sql.array([tag, ...any], TEXTS)}) AS wanted(tag)
+               CROSS JOIN LATERAL (SELECT pt.post FROM post_tag pt WHERE pt.tag = wanted.tag AND ${one.bounds}
+                                    ORDER BY ${one.order}) m) found
+        JOIN post p ON p.id = found.post
+       WHERE p.visibility = 'public' AND p.deleted_at IS NULL AND ${bounds}
+         AND (${!isHere} OR p.text IS NOT NULL) AND (${!onlyMedia} OR p.attachments IS NOT NULL)
+         AND ${has(all)} = ${all.length} AND ${has(none)} = 0
+         AND ${wantsToSee(sql, viewer, sql`p.author`, at)}
+       ORDER BY ${order}`;
+    if (rows.length === page.limit) break;
+  }
   return inOrder(rows);
 }
-
-/** Of the posts with a tag, one in so many is taken to be public and wanted. */
-const TAGGED_PER_POST = 10;
 
 /** What of somebody is shown on his profile. */
 export interface ProfileWish {
@@ -169,23 +173,27 @@ export async function profileTimeline(
   author: ActorId,
   { hidesReplies, hidesBoosts, onlyMedia, onlyPinned, tag }: ProfileWish,
   page: TimelinePage,
+  at: Temporal.Instant,
 ): Promise<readonly TimelineEntry[]> {
-  const own = turned(sql, sql`p.id`, page);
+  const own = turned(sql, tag === undefined ? sql`p.id` : sql`pt.post`, page);
   const passed = turned(sql, sql`b.id`, page);
   const { order, inOrder } = turned(sql, sql`one.id`, page);
   const plain = !onlyMedia && !onlyPinned && tag === undefined;
+  const which =
+    tag === undefined
+      ? sql`post p WHERE p.author = ${author}`
+      : sql`post_tag pt JOIN post p ON p.id = pt.post WHERE pt.author = ${author} AND pt.tag = ${tag}`;
   const rows = await sql<TimelineEntry[]>`
     SELECT one.id, one.id AS cursor FROM (
-      (SELECT p.id FROM post p
-        WHERE p.author = ${author} AND ${own.bounds} AND ${mayRead(sql, viewer)} AND p.visibility <> 'direct'
+      (SELECT p.id FROM ${which} AND ${own.bounds} AND ${mayRead(sql, viewer)} AND p.visibility <> 'direct'
           ${hidesReplies ? sql`AND p.in_reply_to IS NULL` : sql``}
           ${onlyMedia ? sql`AND p.attachments IS NOT NULL` : sql``}
           ${onlyPinned ? sql`AND p.pinned_at IS NOT NULL` : sql``}
-          ${tag === undefined ? sql`` : sql`AND EXISTS (SELECT FROM post_tag pt WHERE pt.post = p.id AND pt.tag = ${tag})`}
         ORDER BY ${own.order})
       UNION ALL
       (SELECT b.id FROM boost b JOIN post p ON p.id = b.post
         WHERE ${plain && !hidesBoosts} AND b.actor = ${author} AND ${passed.bounds} AND ${mayRead(sql, viewer)}
+          AND ${notBlockedBy(sql, viewer, sql`b.actor`)} AND ${wantsToSee(sql, viewer, sql`p.author`, at)}
         ORDER BY ${passed.order})) one
      ORDER BY ${order}`;
   return inOrder(rows);

@@ -38,7 +38,13 @@ export function mayRead(sql: Sql, viewer: ViewerIn | undefined): Condition {
          OR EXISTS (SELECT FROM post_mention pm WHERE pm.post = p.id AND pm.actor = ${actor} OFFSET 0)
          OR (p.visibility = 'followers'
              AND EXISTS (SELECT FROM follow fo WHERE fo.follower = ${actor} AND fo.followee = p.author AND fo.state = 'accepted' OFFSET 0)))
-    AND NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = p.author AND pb.blocked = ${actor} OFFSET 0))`;
+    AND ${notBlockedBy(sql, viewer, sql`p.author`)})`;
+}
+
+/** True for actors who do not block the viewer. */
+export function notBlockedBy(sql: Sql, viewer: ViewerIn | undefined, actor: Condition): Condition {
+  if (viewer === undefined) return sql`true`;
+  return sql`NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = ${actor} AND pb.blocked = ${viewer.actor} OFFSET 0)`;
 }
 
 /** True for actors whom the viewer wants to see: neither muted now, nor blocked by one of the two. */
@@ -52,5 +58,5 @@ export function wantsToSee(
   return sql`(NOT EXISTS (SELECT FROM mute mu WHERE mu.account = ${viewer.id} AND mu.actor = ${actor}
                              AND (mu.until IS NULL OR mu.until > ${sqlTime(at)}::timestamptz) OFFSET 0)
     AND NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = ${viewer.actor} AND pb.blocked = ${actor} OFFSET 0)
-    AND NOT EXISTS (SELECT FROM person_block pb WHERE pb.blocker = ${actor} AND pb.blocked = ${viewer.actor} OFFSET 0))`;
+    AND ${notBlockedBy(sql, viewer, actor)})`;
 }

@@ -10,8 +10,9 @@ import {
   type Tx,
 } from "../../store/database.ts";
 import { gatherEach } from "../../store/gather.ts";
+import type { Temporal } from "../../store/time.ts";
 import { plainText } from "./clean.ts";
-import { mayRead, type Viewer } from "./visible.ts";
+import { type Condition, mayRead, type Viewer, wantsToSee } from "./visible.ts";
 
 /** Words of one post that are kept, and the longest one in characters. */
 const WORDS_MAX = 200;
@@ -20,8 +21,9 @@ const WORD_CHARS_MAX = 40;
 /** Words of one question. */
 const ASKED_MAX = 8;
 
-/** Of the newest posts with the longest word so many are looked at. */
+/** Of the newest posts with the longest word so many are looked at, and of one's own, favourited and bookmarked ones. */
 const CANDIDATES_MAX = 2_000;
+const OWN_MAX = 1_000;
 
 /** The words of a text in the form in which they are kept: letters and digits, in lower case, each once. */
 export function wordsOf(text: string): readonly string[] {
@@ -105,6 +107,16 @@ export const keepWordsWanted = gatherEach<Pick<Database, "sql">, Wanted, void>((
   running: 1,
 }));
 
+/** Somebody here wants to find a thing again: where it is a post that may be read, its words are kept. */
+export async function keepWordsOfThing(
+  database: Pick<Database, "sql">,
+  thing: bigint,
+): Promise<void> {
+  const [found] = await database.sql<Wanted[]>`
+    SELECT id AS post, text, html, summary FROM post WHERE thing = ${thing} AND deleted_at IS NULL`;
+  if (found !== undefined) await keepWordsWanted(database, found);
+}
+
 /** What is looked for among posts. */
 export interface PostSearch {
   readonly text: string;
@@ -119,31 +131,53 @@ export interface PostSearch {
 /**
  * The newest posts with all of these words that the viewer may search: his own, those that he favourited or bookmarked,
  * and public ones of people who want to be found. The longest word leads, since it is the rarest as a rule; of the posts
- * that have it only the newest are looked at, so that no question costs more the more there is.
+ * that have it only the newest are looked at, and of one's own and one author's the newest with any words, so that no
+ * question costs more the more there is.
  */
 export async function searchPosts(
   { sql }: Pick<Database, "sql">,
   viewer: Viewer,
-  { text, limit, offset, maxId, minId, author }: PostSearch,
+  { text, limit, offset, maxId = LAST_ID, minId = -1n, author }: PostSearch,
+  at: Temporal.Instant,
 ): Promise<readonly bigint[]> {
   const words = wordsOf(text).slice(0, ASKED_MAX);
   const [leading, ...others] = words.toSorted((one, other) => other.length - one.length);
   if (leading === undefined) return [];
+  const inRange = (column: Condition) => sql`${column} < ${maxId} AND ${column} > ${minId}`;
+  const isWanted = sql`
+    (${author ?? null}::bigint IS NULL OR p.author = ${author ?? null}::bigint)
+    AND (SELECT count(*) FROM unnest(${sql.array(others, TEXTS)}) AS wanted(word)
+          WHERE EXISTS (SELECT FROM post_word w WHERE w.word = wanted.word AND w.post = p.id OFFSET 0)) = ${others.length}
+    AND ${mayRead(sql, viewer)} AND ${wantsToSee(sql, viewer, sql`p.author`, at)}`;
+  const newest = sql`ORDER BY p.id DESC LIMIT ${limit + offset}`;
   const rows = await sql<{ id: bigint }[]>`
-    SELECT p.id
-      FROM (SELECT post FROM post_word WHERE word = ${leading} AND post < ${maxId ?? LAST_ID} AND post > ${minId ?? -1n}
-             ORDER BY post DESC LIMIT ${CANDIDATES_MAX}) found
-      JOIN post p ON p.id = found.post
-      JOIN actor a ON a.id = p.author
-     WHERE (${author ?? null}::bigint IS NULL OR p.author = ${author ?? null}::bigint)
-       AND (SELECT count(*) FROM unnest(${sql.array(others, TEXTS)}) AS wanted(word)
-             WHERE EXISTS (SELECT FROM post_word w WHERE w.word = wanted.word AND w.post = p.id OFFSET 0)) = ${others.length}
-       AND (p.author = ${viewer.actor}
-            OR (a.is_indexable AND p.visibility = 'public')
-            OR EXISTS (SELECT FROM favourite f WHERE f.thing = p.thing AND f.actor = ${viewer.actor} OFFSET 0)
-            OR EXISTS (SELECT FROM bookmark k WHERE k.account = ${viewer.id} AND k.post = p.id OFFSET 0))
-       AND ${mayRead(sql, viewer)}
-     ORDER BY p.id DESC LIMIT ${limit} OFFSET ${offset}`;
+    SELECT id FROM (
+      (SELECT p.id
+         FROM (SELECT post FROM post_word WHERE word = ${leading} AND ${inRange(sql`post`)}
+                ORDER BY post DESC LIMIT ${CANDIDATES_MAX}) found
+         JOIN post p ON p.id = found.post JOIN actor a ON a.id = p.author
+        WHERE (p.author = ${viewer.actor} OR (a.is_indexable AND p.visibility = 'public')
+               OR EXISTS (SELECT FROM favourite f WHERE f.thing = p.thing AND f.actor = ${viewer.actor} OFFSET 0)
+               OR EXISTS (SELECT FROM bookmark k WHERE k.account = ${viewer.id} AND k.post = p.id OFFSET 0))
+          AND ${isWanted} ${newest})
+      UNION
+      (SELECT p.id
+         FROM ((SELECT id FROM post WHERE author = ${viewer.actor} AND ${inRange(sql`id`)} ORDER BY id DESC LIMIT ${OWN_MAX})
+               UNION ALL
+               (SELECT k.post FROM bookmark k WHERE k.account = ${viewer.id} ORDER BY k.id DESC LIMIT ${OWN_MAX})
+               UNION ALL
+               (SELECT o.id FROM (SELECT f.thing FROM favourite f WHERE f.actor = ${viewer.actor} ORDER BY f.id DESC LIMIT ${OWN_MAX}) f
+                  JOIN post o ON o.thing = f.thing)) own
+         JOIN post_word w ON w.word = ${leading} AND w.post = own.id
+         JOIN post p ON p.id = own.id
+        WHERE ${inRange(sql`p.id`)} AND ${isWanted} ${newest})
+      UNION
+      (SELECT p.id
+         FROM (SELECT id FROM post WHERE author = ${author ?? null}::bigint AND ${inRange(sql`id`)} ORDER BY id DESC LIMIT ${OWN_MAX}) theirs
+         JOIN post_word w ON w.word = ${leading} AND w.post = theirs.id
+         JOIN post p ON p.id = theirs.id JOIN actor a ON a.id = p.author
+        WHERE a.is_indexable AND p.visibility = 'public' AND ${isWanted} ${newest})) found
+     ORDER BY id DESC LIMIT ${limit} OFFSET ${offset}`;
   return rows.map(({ id }) => id);
 }
 

@@ -23,7 +23,7 @@ import {
 } from "./note.ts";
 import { bringPost, dropPost, tellOfEdit, tellOfPost } from "./home.ts";
 import { awaitEnd, type NewPoll, openPoll } from "./poll.ts";
-import { post, postEdit, postMention, postTag, written } from "./schema.ts";
+import { post, postEdit, postMention, postTag, postWord, written } from "./schema.ts";
 import { marksOf } from "./text.ts";
 
 export type Post = typeof post.$inferSelect & { readonly uri: string };
@@ -276,6 +276,7 @@ export async function emptyPost(
   await tx.delete(postMention).where(eq(postMention.post, id));
   await tx.delete(postTag).where(eq(postTag.post, id));
   await tx.delete(postEdit).where(eq(postEdit.post, id));
+  await tx.delete(postWord).where(eq(postWord.post, id));
   await releaseMedia(tx, id, at);
   await dropPost(tx, id, at);
 }
@@ -340,9 +341,10 @@ function columnsOf({ text, summary = "", isSensitive, language }: Writing) {
 async function markPost(
   tx: Tx,
   origin: string,
-  { id, text, inReplyTo, visibility }: typeof post.$inferSelect,
+  of: typeof post.$inferSelect,
   author: string,
 ): Promise<{ mentions: readonly MentionedActor[]; tags: readonly string[] }> {
+  const { text, inReplyTo, visibility } = of;
   const { handles, tags } = marksOf(text ?? "");
   const named = await actorsOfHandles(tx, origin, handles);
   // Whoever names somebody in a message for few means those alone, whatever it answers.
@@ -352,7 +354,7 @@ async function markPost(
   const mentions = new Map([...named, ...spokenTo].map((who) => [who.uri, who]));
   mentions.delete(author);
   const kept = [...mentions.values()];
-  await keepMarks(tx, id, kept, tags);
+  await keepMarks(tx, of, kept, tags);
   return { mentions: kept, tags };
 }
 
