@@ -165,11 +165,12 @@ test("a token that is revoked at one node is dead at the other one within a seco
   said.push(
     `a revoked token is refused: ${figures(tookMs.request)}; its stream is closed: ${figures(tookMs.stream)}`,
   );
-  expect(medianOf(tookMs.request)).toBeLessThan(SOON_MS_MAX);
-  expect(medianOf(tookMs.stream)).toBeLessThan(SOON_MS_MAX);
+  // Each of them: who holds a stolen token gets no slow second.
+  expect(Math.max(...tookMs.request)).toBeLessThan(SOON_MS_MAX);
+  expect(Math.max(...tookMs.stream)).toBeLessThan(SOON_MS_MAX);
 });
 
-test("limits count what is asked at both nodes together, within about a second", async (ctx) => {
+test("limits count what is asked at both nodes together, within a second", async (ctx) => {
   needsCluster(ctx);
   const here = await withInstance((instance) => tokenOf(instance, people[1]!.account));
   const [one, other] = web.map((node): Person => ({ ...people[1]!, token: here, node })) as [
@@ -200,7 +201,7 @@ test("limits count what is asked at both nodes together, within about a second",
     (await ask(one, "GET", VERIFY)).status === 429 ? true : sleep(100).then(() => undefined),
   );
   said.push(`counts of the other node are known after ${Math.round(tookMs)} ms`);
-  expect(tookMs).toBeLessThan(2 * SOON_MS_MAX);
+  expect(tookMs).toBeLessThan(SOON_MS_MAX);
 });
 
 test("the primary is killed under load, and nothing that was acknowledged is missing or doubled", async (ctx) => {

@@ -229,6 +229,13 @@ async function everything({ database, plansOf }: Observed): Promise<Asked> {
     "notifications?max_id=9000000000000000000&",
   ];
   for (const page of pages) await answered("GET", `/api/v1/${page}${LIMIT}`);
+  // Of strangers the conditions are others.
+  for (const page of pages.filter((one) => /^(?:timelines\/(?:public|tag)|accounts\/\d)/.test(one)))
+    await heard(`stranger ${page}`, async () =>
+      expect((await house.ask("GET", `/api/v1/${page}${LIMIT}`)).status).toBe(200),
+    );
+  for (const what of ["", "/context", "/favourited_by"])
+    await heard(`stranger post${what}`, () => house.ask("GET", `${post}${what}?${LIMIT}`));
   for (const [type, text] of [
     ["accounts", "creator"],
     ["statuses", COMMON],
