@@ -264,7 +264,8 @@ export async function findPeople(
   if (handle?.host !== undefined && asksOthers && search.offset === 0) {
     const whole = `@${handle.name}@${handle.host}`;
     const found = await resolver.actor(whole).catch(undefinedIfRefused);
-    if (found !== undefined) return [found];
+    // Whoever is known now is found below; among those who are followed he may not be.
+    if (found !== undefined && search.followedBy === undefined) return [found];
   }
   return searchActors(database, { text: asked, ...search });
 }

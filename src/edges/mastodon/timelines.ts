@@ -10,6 +10,7 @@ import {
   publicTimeline,
   tagTimeline,
   type TimelineEntry,
+  type TimelinePlace,
 } from "../../features/post/timeline.ts";
 import { trendingPosts } from "../../features/flattr/trend.ts";
 import { filtered } from "./filtered.ts";
@@ -22,7 +23,7 @@ import {
   viewerOf,
 } from "./frame.ts";
 import { cursorsOf, idOf, linkPages, pageOf } from "./paging.ts";
-import { paramsOf } from "./params.ts";
+import { type Params, paramsOf } from "./params.ts";
 import { statusEntities } from "./status.ts";
 
 /** Posts on one page. */
@@ -66,8 +67,7 @@ export const timelineRoutes = (parts: ClientParts) => {
     )
     .get("/api/v1/timelines/public", scopeIfAny("read:statuses"), async (c) => {
       const params = await paramsOf(c);
-      const where = params.flag("local") ? "here" : params.flag("remote") ? "elsewhere" : "all";
-      const wish = { where, onlyMedia: params.flag("only_media") ?? false } as const;
+      const wish = { where: placeIn(params), onlyMedia: params.flag("only_media") ?? false };
       return answer(
         c,
         await publicTimeline(database, viewerOf(c), wish, await pageIn(c), clock.now()),
@@ -76,13 +76,15 @@ export const timelineRoutes = (parts: ClientParts) => {
     })
     .get("/api/v1/timelines/tag/:tag", scopeIfAny("read:statuses"), async (c) => {
       const params = await paramsOf(c);
-      const tags = (name: string) => (params.list(name) ?? []).slice(0, TAGS_MAX).map(tagIn);
+      const tags = (name: string) => [
+        ...new Set((params.list(name) ?? []).slice(0, TAGS_MAX).map(tagIn)),
+      ];
       const wish = {
         tag: tagIn(c.req.param("tag")),
         any: tags("any"),
         all: tags("all"),
         none: tags("none"),
-        isHere: params.flag("local") ?? false,
+        where: placeIn(params),
         onlyMedia: params.flag("only_media") ?? false,
       };
       return answer(
@@ -117,6 +119,12 @@ export const timelineRoutes = (parts: ClientParts) => {
     .get("/api/v1/trends/tags", (c) => c.json([]))
     .get("/api/v1/trends/links", (c) => c.json([]));
 };
+
+/** Posts of where are asked for; of both sides together are all. */
+function placeIn(params: Params): TimelinePlace {
+  const [isHere, isElsewhere] = [params.flag("local") ?? false, params.flag("remote") ?? false];
+  return isHere === isElsewhere ? "all" : isHere ? "here" : "elsewhere";
+}
 
 /** A hashtag as it is kept; without what the database cannot read. */
 export function tagIn(text: string): string {

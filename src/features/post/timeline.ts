@@ -28,6 +28,7 @@ function turned(sql: Sql, column: Condition, { limit, maxId, sinceId, minId }: T
   const isBelow = maxId === undefined ? sql`true` : sql`${column} < ${maxId}`;
   const isAbove = above === undefined ? sql`true` : sql`${column} > ${above}`;
   return {
+    column,
     bounds: sql`(${isBelow} AND ${isAbove})`,
     order:
       minId === undefined ? sql`${column} DESC LIMIT ${limit}` : sql`${column} ASC LIMIT ${limit}`,
@@ -81,14 +82,14 @@ export async function listTimeline(
   return inOrder(rows);
 }
 
+/** Whose posts: of all, of this instance alone, or of others alone. */
+export type TimelinePlace = "all" | "here" | "elsewhere";
+
 /** What everybody may read, of this instance alone, of others alone, or of all that is known; without answers. */
 export async function publicTimeline(
   { sql, settings }: Pick<Database, "sql" | "settings">,
   viewer: Viewer | undefined,
-  {
-    where,
-    onlyMedia,
-  }: { readonly where: "all" | "here" | "elsewhere"; readonly onlyMedia: boolean },
+  { where, onlyMedia }: { readonly where: TimelinePlace; readonly onlyMedia: boolean },
   page: TimelinePage,
   at: Temporal.Instant,
 ): Promise<readonly TimelineEntry[]> {
@@ -115,7 +116,7 @@ export interface TagWish {
   readonly any: readonly string[];
   readonly all: readonly string[];
   readonly none: readonly string[];
-  readonly isHere: boolean;
+  readonly where: TimelinePlace;
   readonly onlyMedia: boolean;
 }
 
@@ -130,7 +131,7 @@ const TAGGED_MAX = 2_000;
 export async function tagTimeline(
   { sql }: Pick<Database, "sql">,
   viewer: Viewer | undefined,
-  { tag, any, all, none, isHere, onlyMedia }: TagWish,
+  { tag, any, all, none, where, onlyMedia }: TagWish,
   page: TimelinePage,
   at: Temporal.Instant,
 ): Promise<readonly TimelineEntry[]> {
@@ -148,7 +149,7 @@ export async function tagTimeline(
                                     ORDER BY ${one.order}) m) found
         JOIN post p ON p.id = found.post
        WHERE p.visibility = 'public' AND p.deleted_at IS NULL AND ${bounds}
-         AND (${!isHere} OR p.text IS NOT NULL) AND (${!onlyMedia} OR p.attachments IS NOT NULL)
+         AND (${where !== "here"} OR p.text IS NOT NULL) AND (${where !== "elsewhere"} OR p.text IS NULL) AND (${!onlyMedia} OR p.attachments IS NOT NULL)
          AND ${has(all)} = ${all.length} AND ${has(none)} = 0
          AND ${wantsToSee(sql, viewer, sql`p.author`, at)}
        ORDER BY ${order}`;
@@ -165,6 +166,9 @@ export interface ProfileWish {
   readonly onlyPinned: boolean;
   readonly tag: string | undefined;
 }
+
+/** Among so many of somebody's posts are answers to himself looked for. */
+const CONTINUED_MAX = 200;
 
 /** What somebody wrote and passed on, as far as the viewer may see it. */
 export async function profileTimeline(
@@ -183,14 +187,22 @@ export async function profileTimeline(
     tag === undefined
       ? sql`post p WHERE p.author = ${author}`
       : sql`post_tag pt JOIN post p ON p.id = pt.post WHERE pt.author = ${author} AND pt.tag = ${tag}`;
+  const isShown = sql`
+    ${mayRead(sql, viewer)} AND p.visibility <> 'direct'
+    ${onlyMedia ? sql`AND p.attachments IS NOT NULL` : sql``} ${onlyPinned ? sql`AND p.pinned_at IS NOT NULL` : sql``}`;
+  // Who answers himself goes on writing.
+  const continued = sql`
+      (SELECT p.id
+         FROM (SELECT p.* FROM ${which} AND ${own.bounds} ORDER BY ${turned(sql, own.column, { ...page, limit: CONTINUED_MAX }).order}) p
+         JOIN thing rt ON rt.uri = p.in_reply_to JOIN post r ON r.thing = rt.id AND r.author = p.author
+        WHERE ${isShown} ORDER BY ${turned(sql, sql`p.id`, page).order})
+      UNION ALL`;
   const rows = await sql<TimelineEntry[]>`
     SELECT one.id, one.id AS cursor FROM (
-      (SELECT p.id FROM ${which} AND ${own.bounds} AND ${mayRead(sql, viewer)} AND p.visibility <> 'direct'
-          ${hidesReplies ? sql`AND p.in_reply_to IS NULL` : sql``}
-          ${onlyMedia ? sql`AND p.attachments IS NOT NULL` : sql``}
-          ${onlyPinned ? sql`AND p.pinned_at IS NOT NULL` : sql``}
+      (SELECT p.id FROM ${which} AND ${own.bounds} AND ${isShown} ${hidesReplies ? sql`AND p.in_reply_to IS NULL` : sql``}
         ORDER BY ${own.order})
       UNION ALL
+      ${hidesReplies ? continued : sql``}
       (SELECT b.id FROM boost b JOIN post p ON p.id = b.post
         WHERE ${plain && !hidesBoosts} AND b.actor = ${author} AND ${passed.bounds} AND ${mayRead(sql, viewer)}
           AND ${notBlockedBy(sql, viewer, sql`b.actor`)} AND ${wantsToSee(sql, viewer, sql`p.author`, at)}
