@@ -10,8 +10,8 @@ export default defineConfig({
     exclude: ["tests/long/**", "tests/clients/**"],
     globalSetup: ["tests/support/server.ts"],
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     expect: { requireAssertions: true },
   },
 });

@@ -15,7 +15,6 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -23,6 +22,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { readConfig } from "../src/config.ts";
 import { criticise, parseContainerfile, splitStages } from "./support/containerfile.ts";
+import { freePorts } from "./support/instances.ts";
 
 const root = join(import.meta.dirname, "..");
 const unit = read("deploy/fediflattr.service");
@@ -504,8 +504,7 @@ function adapt(env: Record<string, string>): string {
 /** Caddy with our file, over plain HTTP, in front of a server that answers with the headers it was sent. */
 async function startFront() {
   const bodies: string[] = [];
-  const port = await freePort();
-  const upstreamPort = await freePort();
+  const [port, upstreamPort] = (await freePorts(2)) as [number, number];
   let server: Server | undefined;
   const startServer = async () => {
     server = createServer((incoming, outgoing) => {
@@ -577,14 +576,6 @@ async function put(port: number, path: string, { host, headers, body }: Question
     outgoing.on("error", failed);
     outgoing.end(body);
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 /** The text of each service in a compose file. */

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { setPreferences } from "../../src/features/account/find.ts";
 import { addAlias } from "../../src/features/claim/alias.ts";
 import { blockPayments, declinePayments } from "../../src/features/claim/standing.ts";
@@ -142,17 +142,28 @@ describe("a favourite", () => {
       await like(it);
       await tick(database, at("2026-12-02"));
       await sql.unsafe(`
-        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
         CREATE TRIGGER slow AFTER UPDATE ON favourite FOR EACH ROW EXECUTE FUNCTION slow()`);
+      const gate = await sql.reserve();
+      onTestFinished(() => gate.release());
+      await gate`SELECT pg_advisory_lock(1)`;
+      const expectWaiting = (count: number) =>
+        expect
+          .poll(
+            () =>
+              gate`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+            { timeout: 10_000 },
+          )
+          .toHaveLength(count);
       const giving = like(it, { when: "2026-12-05" });
-      await expect
-        .poll(
-          () =>
-            sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`,
-        )
-        .toHaveLength(1);
-      if (how === "unfavourite") expect(await unlike(it, { when: "2026-12-05" })).toBe(true);
-      else await takeBackFlattr(database, { patron: alice.id, thing, at: at("2026-12-05") });
+      await expectWaiting(1);
+      const taking =
+        how === "unfavourite"
+          ? unlike(it, { when: "2026-12-05" })
+          : takeBackFlattr(database, { patron: alice.id, thing, at: at("2026-12-05") });
+      await expectWaiting(2);
+      await gate`SELECT pg_advisory_unlock(1)`;
+      expect(await taking).toBeTruthy();
       await giving;
       expect((await flattrs(database)).map(({ period }) => period)).toEqual([202611]);
       expect(await standing(database)).toEqual([]);

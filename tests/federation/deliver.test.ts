@@ -249,9 +249,11 @@ describe("a flattr of something elsewhere", () => {
     start();
     await until(async () => (await rows(database))[0]?.last_error === "500");
     await takeBackFlattr(database, { patron: alice.id, thing, at: at("2026-11-11") });
+    await database.sql`UPDATE delivery SET last_error = NULL`;
     await twoLooks();
     clock.advance({ minutes: 2 });
-    await until(async () => (await rows(database))[0]?.attempts === 2);
+    await until(async () => (await rows(database))[0]?.last_error === "500");
+    expect(far.asked).toHaveLength(2);
     await twoLooks();
     far.answer = () => ({ status: 202 });
     for (let hours = 0; hours < 6 && far.asked.length < 4; hours += 1) {
@@ -641,7 +643,8 @@ describe("a host that does not answer", () => {
         subject: BigInt(n),
       });
     start();
-    for (let round = 1; round <= 5 && (await left(database)) > 4; round += 1) {
+    // Five rounds are enough on a machine that does nothing else.
+    for (let round = 1; round <= 20 && (await left(database)) > 4; round += 1) {
       await until(async () =>
         (await rows(database)).every(
           ({ due_at }) => due_at.getTime() > clock.real().epochMilliseconds,

@@ -388,7 +388,7 @@ describe("N11 answers", () => {
         egress.request(`${host.origin}${path}`, { deadlineMs: 300, redirectsMax: 20 }),
       );
       expect(code, path).toBe("timeout");
-      expect(performance.now() - begun, path).toBeLessThan(1_500);
+      expect(performance.now() - begun, path).toBeLessThan(5_000);
     }
     // The twin: the same way out is free again.
     host.serve("/quick", {});

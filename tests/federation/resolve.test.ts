@@ -14,6 +14,7 @@ import type { Database } from "../../src/store/database.ts";
 import { openEgress } from "../../src/store/egress.ts";
 import { openVault } from "../../src/store/keys.ts";
 import { Refusal } from "../../src/store/refusal.ts";
+import { cpuTimer } from "../support/cpu.ts";
 import {
   at,
   click,
@@ -535,9 +536,9 @@ describe("the head of a page", () => {
       "İ".repeat(100_000),
     ];
     for (const page of nasty) {
-      const start = performance.now();
+      const spentMs = cpuTimer();
       expect(alternateLink(page, any)).toBeUndefined();
-      expect(performance.now() - start).toBeLessThan(500);
+      expect(spentMs()).toBeLessThan(500);
     }
   });
 

@@ -6,6 +6,7 @@ import { renderFor } from "../../src/edges/mastodon/render.ts";
 import { compileKeywords, matchedIn } from "../../src/features/filter/keywords.ts";
 import { type Ask, clientHouse } from "../support/client.ts";
 import { person, testDatabase } from "../support/database.ts";
+import { until } from "../support/process.ts";
 import { listener, quiet, streamNode, tokenOf } from "../support/sockets.ts";
 
 async function house() {
@@ -245,34 +246,33 @@ describe("filters", () => {
       await listener(node, (await tokenOf(database, alice)).secret, ...streams, ["list", { list }]),
       await listener(node, (await tokenOf(database, eve)).secret, ...streams),
     ];
-    const told = async ({ frames }: typeof hers) => {
+    const expectTold = async ({ frames }: typeof hers, expected: readonly string[]) => {
+      const look = async () => (frames.length >= expected.length ? true : undefined);
+      await until(10_000, look, expected.join(", "));
       await quiet();
-      return frames
+      const told = frames
         .splice(0)
         .map(({ stream, event, payload }) =>
           event === "notification"
             ? event
             : `${stream[0]} ${event} ${payload.filtered.length > 0 ? "marked" : "plain"}`,
-        )
-        .toSorted();
+        );
+      expect(told.toSorted()).toEqual(expected);
     };
     const everywhere = ["hashtag update plain", "public update plain", "user update plain"];
 
     await say("A cat #pets");
-    expect(await told(hers)).toEqual(["hashtag update marked", "public update marked"]);
-    expect(await told(others)).toEqual(everywhere);
+    await expectTold(hers, ["hashtag update marked", "public update marked"]);
+    await expectTold(others, everywhere);
     const { id } = await say("A dog #pets");
-    expect(await told(hers)).toEqual(["list update marked", "user update marked"]);
-    expect(await told(others)).toEqual(everywhere);
+    await expectTold(hers, ["list update marked", "user update marked"]);
+    await expectTold(others, everywhere);
     await asBob("PUT", `/api/v1/statuses/${id}`, { status: "A cat after all #pets" });
-    expect(await told(hers)).toEqual([
-      "hashtag status.update marked",
-      "public status.update marked",
-    ]);
+    await expectTold(hers, ["hashtag status.update marked", "public status.update marked"]);
     await say("@alice a bird", { visibility: "direct" });
-    expect(await told(hers)).toEqual([]);
+    await expectTold(hers, []);
     await say("@alice a fish", { visibility: "direct" });
-    expect(await told(hers)).toEqual(["notification"]);
+    await expectTold(hers, ["notification"]);
   });
 
   test("look into conversations, too, but never at the post that was asked for", async () => {

@@ -487,11 +487,16 @@ describe("search", () => {
     await remotePost(database, "https://b.test/1", "https://b.test/users/ann");
     await database.sql`UPDATE actor SET name = 'ann', host = 'b.test' WHERE uri = 'https://b.test/users/ann'`;
     const asked: string[] = [];
-    const { actor } = parts.resolver;
-    parts.resolver.actor = async (text) => {
-      asked.push(text);
-      return actor(text);
-    };
+    const { resolver } = parts;
+    Object.assign(parts, {
+      resolver: {
+        ...resolver,
+        actor: (text: string) => {
+          asked.push(text);
+          return resolver.actor(text);
+        },
+      },
+    });
     for (const query of ["", "&resolve=false"])
       expect((await ask("GET", `/api/v2/search?q=@ann@b.test${query}`)).status).toBe(200);
     expect((await asAlice("GET", "/api/v2/search?q=@ann@b.test")).status).toBe(200);

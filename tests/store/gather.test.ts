@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Database } from "../../src/store/database.ts";
 import { gather, gatherEach } from "../../src/store/gather.ts";
@@ -162,10 +161,12 @@ describe("calls that are gathered", () => {
 
   test("one batch at a time makes larger ones", async () => {
     const batches: number[][] = [];
+    let release = () => {};
+    const released = new Promise<void>((resolve) => (release = resolve));
     const give = gather<number, number>({
       work: async (items) => {
         batches.push([...items]);
-        await sleep(20);
+        await released;
         return items.map((one) => one * 2);
       },
       running: 1,
@@ -175,6 +176,7 @@ describe("calls that are gathered", () => {
       later.push(give(one));
       await new Promise((resolve) => setImmediate(resolve));
     }
+    release();
     expect(await Promise.all(later)).toEqual([2, 4, 6, 8, 10]);
     expect(batches).toEqual([[1], [2, 3, 4, 5]]);
   });

@@ -29,6 +29,17 @@ export interface Neighbour {
   readonly settings: Readonly<Record<string, string>>;
 }
 
+/**
+ * Ports that are handed out: below those that a system hands out by itself, so that nobody gets one by chance before it
+ * is used, or while an instance starts again. Each worker of a run has some thousands.
+ */
+const FIRST_PORT = 11_000;
+const PORTS_OF_WORKER = 4_000;
+const WORKERS_MAX = 5;
+
+/** Processes that run at once begin at different places: they may be of different runs. */
+let portsTried = process.pid * 97;
+
 let made = 0;
 
 /** How instances are started. */
@@ -141,23 +152,24 @@ async function neighbour(
   };
 }
 
-/** Ports that are free now. */
+/** Ports that are free now, and that nobody else is given. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer();
-          server.listen(0, "127.0.0.1", () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(
-    servers.map((server) => new Promise((resolve) => server.close(() => resolve(undefined)))),
-  );
+  const worker = Number(process.env["VITEST_POOL_ID"] ?? 0) % WORKERS_MAX;
+  const ports: number[] = [];
+  while (ports.length < count) {
+    portsTried += 1;
+    const port = FIRST_PORT + worker * PORTS_OF_WORKER + (portsTried % PORTS_OF_WORKER);
+    if (await isFree(port)) ports.push(port);
+  }
   return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
 
 /** Waits until something is true of a database. */

@@ -184,7 +184,7 @@ test("no spelling of an address reads or changes what the address itself does no
     headers: { authorization },
   });
   expect(own.text).toMatch(OWN);
-}, 120_000);
+});
 
 test("wrong passwords are counted together, however the address is written", async () => {
   const { home } = await town();
@@ -211,18 +211,19 @@ test("wrong passwords are counted together, however the address is written", asy
   expect(tries[0]).toBe(401);
   expect(tries.filter((status) => status === 401).length).toBeLessThanOrEqual(10);
   expect(tries.slice(-4)).toEqual([429, 429, 429, 429]);
-}, 60_000);
+});
 
 test("requests of the client API are counted together, however the address is written", async () => {
   const [home] = await neighbours(1, { settings: { CLIENT_REQUESTS: "30" } });
   const paths = ["/api/v1/instance", "/api/v1/%69nstance", "/x/../api/v1/instance"];
   const answers: number[] = [];
+  await withinOneStretch(5 * 60_000, 20_000);
   for (let times = 0; times < 45; times += 1)
     answers.push((await raw(home!, paths[times % paths.length]!)).status);
   expect(answers[0]).toBe(200);
   expect(answers.filter((status) => status === 200).length).toBeLessThanOrEqual(30);
   expect(answers.slice(-3)).toEqual([429, 429, 429]);
-}, 60_000);
+});
 
 test("whatever host a request names, addresses are those of this instance", async () => {
   const { home } = await town();
