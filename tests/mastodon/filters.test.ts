@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { renderFor } from "../../src/edges/mastodon/render.ts";
 import { compileKeywords, matchedIn } from "../../src/features/filter/keywords.ts";
 import { type Ask, clientHouse } from "../support/client.ts";
+import { cpuTimer } from "../support/cpu.ts";
 import { person, testDatabase } from "../support/database.ts";
 import { until } from "../support/process.ts";
 import { listener, quiet, streamNode, tokenOf } from "../support/sockets.ts";
@@ -114,18 +115,18 @@ describe("the words of filters", () => {
       keyword: `${"a".repeat(n % 99)}b`,
       isWholeWord: true,
     }));
-    const started = performance.now();
+    const spentMs = cpuTimer();
     const compiled = compileKeywords(keywords);
     for (let n = 0; n < 40; n += 1) matchedIn(compiled, "a".repeat(10_000));
     // One text after the other with each word would compare 20 thousand million letters.
-    expect(performance.now() - started).toBeLessThan(3_000);
+    expect(spentMs()).toBeLessThan(3_000);
     // A hundred words end at each letter, and none of them where a word ends.
     const nested = compileKeywords(
       Array.from({ length: 100 }, (_, n) => ({ keyword: "a".repeat(n + 1), isWholeWord: true })),
     );
-    const again = performance.now();
+    const spentAgainMs = cpuTimer();
     for (let n = 0; n < 40; n += 1) expect(matchedIn(nested, "a".repeat(10_000))).toEqual([]);
-    expect(performance.now() - again).toBeLessThan(3_000);
+    expect(spentAgainMs()).toBeLessThan(3_000);
   });
 });
 

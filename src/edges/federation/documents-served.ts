@@ -5,7 +5,7 @@ import { actorUri } from "../../features/account/create.ts";
 import { personNamed } from "../../features/account/person.ts";
 import type { ActorKeys } from "../../features/account/secret.ts";
 import { shownLike } from "../../features/flattr/show.ts";
-import { countPostsOf, openPostsOf, postAt } from "../../features/post/find.ts";
+import { countOpenPosts, openPostsOf, postAt } from "../../features/post/find.ts";
 import { createDocument, noteDocument, RICH_CONTEXT } from "../../features/post/note.ts";
 import { goneDocument, personDocument } from "../../features/post/person-document.ts";
 import type { Database } from "../../store/database.ts";
@@ -53,7 +53,7 @@ export async function outboxAnswer(
       "@context": CORE_CONTEXT,
       id,
       type: "OrderedCollection",
-      totalItems: await countPostsOf(drizzle, person.id),
+      totalItems: await countOpenPosts(drizzle, person.id),
       first: `${id}?cursor=${FIRST}`,
     });
   const before = cursorOf(cursor);

@@ -7,7 +7,7 @@ import { type Person, personNamed } from "../../features/account/person.ts";
 import { countFollows } from "../../features/follow/list.ts";
 import { cleanHtml, cleanName, shownHandle } from "../../features/post/clean.ts";
 import {
-  countPostsOf,
+  countOpenPosts,
   openPostsOf,
   postAt,
   reactionsTo,
@@ -75,7 +75,7 @@ async function profilePage(
   const { host } = new URL(settings.origin);
   const [{ notes, next }, posts, followers, following] = await Promise.all([
     openPostsOf(drizzle, person.id, before),
-    countPostsOf(drizzle, person.id),
+    countOpenPosts(drizzle, person.id),
     countFollows(site, "followers", person.id),
     countFollows(site, "following", person.id),
   ]);

@@ -1,9 +1,9 @@
 /** Posts as they are read: with their author, mentions and hashtags. */
 
-import { and, desc, eq, inArray, isNull, lt, type SQL, sql } from "drizzle-orm";
+import { and, count, desc, eq, inArray, isNull, lt, type SQL, sql } from "drizzle-orm";
 import { type Drizzle, LAST_ID, type Tx } from "../../store/database.ts";
 import type { ActorId } from "../account/actor.ts";
-import { actor, actorCount } from "../account/schema.ts";
+import { actor } from "../account/schema.ts";
 import { thing } from "../thing/schema.ts";
 import type { Note } from "./note.ts";
 import { post, postMention, postTag } from "./schema.ts";
@@ -39,13 +39,13 @@ export async function openPostsOf(
   return { notes, next: rows.length > PAGE_POSTS ? notes.at(-1)!.id : undefined };
 }
 
-/** How many posts somebody wrote that are not for single people, as clients show it: counted when they are written. */
-export async function countPostsOf(tx: Tx | Drizzle, author: ActorId): Promise<number> {
+/** How many posts of somebody strangers may read. */
+export async function countOpenPosts(tx: Tx | Drizzle, author: ActorId): Promise<number> {
   const [row] = await tx
-    .select({ many: actorCount.posts })
-    .from(actorCount)
-    .where(eq(actorCount.actor, author));
-  return row?.many ?? 0;
+    .select({ many: count() })
+    .from(post)
+    .where(and(eq(post.author, author), isOpen));
+  return row!.many;
 }
 
 /** So many posts with a hashtag are looked at, from here or not: a page costs no more the more there are. */
