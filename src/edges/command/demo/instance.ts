@@ -4,7 +4,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -227,11 +226,28 @@ export async function removeInstance(folder: string): Promise<void> {
       await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }
 
-/** Ports of this machine that nobody uses now. */
+/**
+ * Ports where demo instances are tried: above those of services, below those that a system hands out by itself, so that
+ * nobody gets one by chance between now and the start.
+ */
+const FIRST_PORT = 31_000;
+const PORTS = 1_700;
+
+/** Different ports that are free now. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
+  const first = Math.floor(Math.random() * PORTS);
+  const ports: number[] = [];
+  for (let n = 0; ports.length < count && n < PORTS; n += 1) {
+    const port = FIRST_PORT + ((first + n) % PORTS);
+    if (await isFree(port)) ports.push(port);
+  }
   return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
