@@ -1,11 +1,11 @@
 /** Whole instances in this process, each with its own database, talking over loopback HTTP with real signatures. */
 
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, inject, onTestFinished } from "vitest";
 import { readConfig } from "../../src/config.ts";
+import { isFree } from "../../src/edges/command/demo/instance.ts";
 import { checkBooks } from "../../src/features/transfer/check.ts";
 import { type Instance, openInstance } from "../../src/instance.ts";
 import { databaseUrl, withServer } from "./server.ts";
@@ -162,14 +162,6 @@ export async function freePorts(count: number): Promise<number[]> {
     if (await isFree(port)) ports.push(port);
   }
   return ports;
-}
-
-function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }
 
 /** Waits until something is true of a database. */

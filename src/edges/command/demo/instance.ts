@@ -242,10 +242,12 @@ export async function freePorts(count: number): Promise<number[]> {
     const port = FIRST_PORT + ((first + n) % PORTS);
     if (await isFree(port)) ports.push(port);
   }
+  if (ports.length < count) throw new Error(`no ports are free from ${FIRST_PORT} on`);
   return ports;
 }
 
-function isFree(port: number): Promise<boolean> {
+/** True when nobody listens on a port of this machine now. */
+export function isFree(port: number): Promise<boolean> {
   const server = createServer();
   return new Promise((resolve) => {
     server.once("error", () => resolve(false));
